@@ -1,0 +1,148 @@
+//! What the user typed. Nothing is looked up or checked here beyond its form; what it means is `context.rs`' business.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Pull, unpack, push and serve OCI images.
+#[derive(Debug, Parser)]
+#[command(name = "gantri", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+An image is HOST/NAME[:TAG][@DIGEST] in a registry, or oci:DIR[:TAG] in an image layout directory.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unauthorized or denied, 130 and 143 interrupted.";
+
+/// What every command understands.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Say nothing but errors on standard error
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say what is decided and why; twice for every detail
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Speak http to the registry, not https; loopback hosts need no flag
+    #[arg(long, global = true)]
+    pub(crate) plain_http: bool,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people and for line-wise tools.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// A choice among the platforms of an index.
+#[derive(Args, Debug)]
+pub(crate) struct PlatformArg {
+    /// The platform to choose from an index, such as linux/arm64/v8 [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
+}
+
+/// One verb each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch the whole job happen, against a registry of its own
+    Quickstart {
+        /// The directories to pack, one layer each [default: two of this repository]
+        #[arg(value_name = "DIR")]
+        layers: Vec<PathBuf>,
+    },
+    /// Serve a registry: in memory, or from a directory
+    Serve {
+        /// The address to listen on; port 0 picks a free one
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+        listen: String,
+        /// The directory to serve and to keep what is pushed; made if it is not there
+        dir: Option<PathBuf>,
+    },
+    /// Fetch an image into an image layout directory
+    Pull {
+        /// The image
+        #[arg(value_name = "REF")]
+        source: String,
+        /// Where to: oci:DIR[:TAG] [default tag: the image's own]
+        #[arg(value_name = "oci:DIR[:TAG]")]
+        target: String,
+        #[command(flatten)]
+        platform: PlatformArg,
+    },
+    /// Fetch an image and unpack it to a root file system
+    Unpack {
+        /// The image
+        #[arg(value_name = "REF")]
+        source: String,
+        /// Where to; must not exist, or be empty
+        dir: PathBuf,
+        #[command(flatten)]
+        platform: PlatformArg,
+    },
+    /// Pack directories into an image, one layer each
+    Build {
+        /// Where to
+        #[arg(value_name = "oci:DIR[:TAG]")]
+        target: String,
+        /// The directories, lowest layer first
+        #[arg(required = true, value_name = "DIR")]
+        layers: Vec<PathBuf>,
+    },
+    /// Push an image from an image layout directory
+    Push {
+        /// The image
+        #[arg(value_name = "oci:DIR[:TAG]")]
+        source: String,
+        /// Where to, once or more
+        #[arg(required = true, value_name = "REF")]
+        targets: Vec<String>,
+    },
+    /// List the tags of a repository
+    Tags {
+        /// The repository: HOST/NAME, or oci:DIR
+        #[arg(value_name = "REPO")]
+        repository: String,
+    },
+    /// Print a manifest, byte for byte as it is stored
+    Manifest {
+        /// The image
+        #[arg(value_name = "REF")]
+        source: String,
+        #[command(flatten)]
+        platform: PlatformArg,
+    },
+    /// Print an image's config
+    Config {
+        /// The image
+        #[arg(value_name = "REF")]
+        source: String,
+        #[command(flatten)]
+        platform: PlatformArg,
+    },
+    /// Print the digest that a reference names
+    Digest {
+        /// The image
+        #[arg(value_name = "REF")]
+        source: String,
+        #[command(flatten)]
+        platform: PlatformArg,
+    },
+    /// Print a blob
+    Blob {
+        /// The blob
+        #[arg(value_name = "REPO@DIGEST")]
+        source: String,
+    },
+}

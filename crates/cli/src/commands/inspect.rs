@@ -1,0 +1,64 @@
+//! `manifest`, `config`, `digest`, `blob`: what is stored, printed.
+
+use futures_util::TryStreamExt;
+use gantri::spec::Descriptor;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::args::{Global, PlatformArg};
+use crate::context::{Context, location, reference, usage};
+use crate::failure::Failure;
+use crate::output;
+
+/// The manifest as stored; with `--platform`, the one of that platform.
+pub(crate) async fn manifest(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
+    let source = location(source)?;
+    let context = Context::new(global, Some(platform))?;
+    let manifest = match platform.platform {
+        Some(_) => context.client.image(&source).await?.manifest,
+        None => context.client.manifest(&source).await?,
+    };
+    let document = raw_json(manifest.bytes());
+    let json = json!({ "descriptor": manifest.descriptor(), "manifest": document });
+    Ok(context.output.document(manifest.bytes(), &json)?)
+}
+
+/// The config of the image for the platform.
+pub(crate) async fn config(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
+    let source = location(source)?;
+    let context = Context::new(global, Some(platform))?;
+    let image = context.client.image(&source).await?;
+    let config = context.client.config(&source, &image).await?;
+    let json = json!({ "descriptor": image.image.config, "config": raw_json(&config) });
+    Ok(context.output.document(&config, &json)?)
+}
+
+/// The digest that the reference names; with `--platform`, that of the platform's manifest.
+pub(crate) async fn digest(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
+    let source = location(source)?;
+    let context = Context::new(global, Some(platform))?;
+    let Descriptor { media_type, digest, size, .. } = match platform.platform {
+        Some(_) => context.client.image(&source).await?.manifest.descriptor().clone(),
+        None => context.client.resolve(&source).await?,
+    };
+    let json = json!({ "mediaType": media_type, "digest": digest, "size": size });
+    Ok(context.output.value(digest.as_str(), &json)?)
+}
+
+/// The blob's bytes; an error at the end if they were not the ones that the digest names.
+pub(crate) async fn blob(global: &Global, source: &str) -> Result<(), Failure> {
+    let reference = reference(source)?;
+    let Some(digest) = reference.digest() else {
+        return Err(usage(format!("{source:?}: a blob is named by its digest, REPO@DIGEST")));
+    };
+    let context = Context::new(global, None)?;
+    let mut chunks = context.client.blob(&reference, digest).await?.into_stream();
+    while let Some(chunk) = chunks.try_next().await.map_err(|error| error.during(format_args!("blob {source}")))? {
+        output::raw(&chunk)?;
+    }
+    Ok(())
+}
+
+fn raw_json(bytes: &[u8]) -> Option<&RawValue> {
+    serde_json::from_slice(bytes).ok()
+}

@@ -1,0 +1,25 @@
+//! `unpack`: an image to a root file system.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::args::{Global, PlatformArg};
+use crate::context::{Context, location};
+use crate::failure::Failure;
+
+/// Fetches and unpacks the image and prints its digest.
+pub(crate) async fn run(global: &Global, source: &str, dir: &Path, platform: &PlatformArg) -> Result<(), Failure> {
+    let location = location(source)?;
+    let context = Context::new(global, Some(platform))?;
+    let unpacked = context.client.unpack(&location, dir).await?;
+    let json = json!({
+        "source": source,
+        "target": dir,
+        "digest": unpacked.manifest.digest,
+        "entries": unpacked.entries,
+        "bytes": unpacked.bytes,
+        "notices": unpacked.notices,
+    });
+    Ok(context.output.value(unpacked.manifest.digest.as_str(), &json)?)
+}

@@ -1,0 +1,86 @@
+//! What the arguments mean: a client, an output, parsed locations.
+
+use std::sync::Arc;
+
+use gantri::config::DockerConfig;
+use gantri::{Client, Error, ErrorKind, LayoutPath, Location, Observer, PlainHttp, Platform, Reference};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::{Global, PlatformArg};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress;
+
+/// What a command works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) output: Output,
+    pub(crate) client: Client,
+}
+
+impl Context {
+    /// Reads what the environment has to say and builds the client.
+    pub(crate) fn new(global: &Global, platform: Option<&PlatformArg>) -> Result<Self, Failure> {
+        log_to_stderr(global.verbose);
+        Self::with_observer(global, platform, progress::observer(global.quiet))
+    }
+
+    /// The same with another observer.
+    pub(crate) fn with_observer(
+        global: &Global,
+        platform: Option<&PlatformArg>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, Failure> {
+        let mut client = Client::builder().observer(observer);
+        if global.plain_http {
+            client = client.plain_http(PlainHttp::Always);
+        }
+        if let Some(platform) = platform.and_then(|arg| arg.platform.as_deref()) {
+            client = client.platform(parse_platform(platform)?);
+        }
+        if let Some(credentials) = DockerConfig::from_environment()? {
+            client = client.credentials(Arc::new(credentials));
+        }
+        Ok(Self { output: Output::new(global.format), client: client.build()? })
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    // Only ours: the libraries below print headers and bodies, and with them secrets (A16).
+    let ours = tracing_subscriber::filter::EnvFilter::new(format!(
+        "gantri={level},gantri_core={level},gantri_remote={level},gantri_store={level},gantri_image={level},gantri_server={level}"
+    ));
+    tracing_subscriber::fmt().with_env_filter(ours).with_writer(std::io::stderr).without_time().init();
+}
+
+/// An image anywhere.
+pub(crate) fn location(text: &str) -> Result<Location, Failure> {
+    text.parse().map_err(Failure::Usage)
+}
+
+/// An image in a layout.
+pub(crate) fn layout(text: &str) -> Result<LayoutPath, Failure> {
+    text.parse().map_err(Failure::Usage)
+}
+
+/// An image in a registry.
+pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
+    match location(text)? {
+        Location::Registry(reference) => Ok(reference),
+        _ => Err(usage(format!("{text:?}: a registry reference is wanted here, HOST/NAME[:TAG]"))),
+    }
+}
+
+/// An error in what was typed.
+pub(crate) fn usage(what: impl Into<String>) -> Failure {
+    Failure::Usage(Error::new(ErrorKind::NameInvalid, what))
+}
+
+fn parse_platform(text: &str) -> Result<Platform, Failure> {
+    text.parse().map_err(|error| usage(format!("platform {text:?}: {error}")))
+}

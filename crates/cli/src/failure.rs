@@ -1,0 +1,94 @@
+//! One error becomes one line, at most one hint, and one exit code.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use gantri::{Error, ErrorKind};
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line says what can't be.
+    Usage(Error),
+    /// The job failed.
+    Job(Error),
+    /// Nobody reads standard output any more, which is no failure.
+    BrokenPipe,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Job(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Self::BrokenPipe
+        } else {
+            Self::Job(Error::io("write to standard output", error))
+        }
+    }
+}
+
+impl Failure {
+    /// What to say on standard error; nothing for a broken pipe.
+    pub(crate) fn message(&self) -> Option<String> {
+        let (Self::Usage(error) | Self::Job(error)) = self else { return None };
+        let mut text = format!("error: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            // Some causes repeat what their wrapper said.
+            if !text.ends_with(&cause_text) {
+                let _ = write!(text, ": {cause_text}");
+            }
+            source = cause.source();
+        }
+        text = one_line(&text);
+        if let Some(hint) = error.hint() {
+            let _ = write!(text, "\nhint: {}", one_line(hint));
+        }
+        Some(text)
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::BrokenPipe => 0,
+            Self::Usage(_) => 2,
+            Self::Job(error) => match error.kind() {
+                ErrorKind::RepositoryUnknown
+                | ErrorKind::ManifestUnknown
+                | ErrorKind::BlobUnknown
+                | ErrorKind::PlatformUnknown => 3,
+                ErrorKind::Unauthorized | ErrorKind::Denied => 4,
+                _ => 1,
+            },
+        })
+    }
+}
+
+/// Causes come from many hands and may hold anything; an error stays one line that no terminal obeys (M15).
+fn one_line(text: &str) -> String {
+    gantri::display_untrusted(&text.replace('\n', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_with_its_causes_and_a_hint() {
+        let error = Error::new(ErrorKind::Connect, "connect to 127.0.0.1:1")
+            .with_source(std::io::Error::other("refused\n\u{1b}[2J"))
+            .with_hint("start it")
+            .during("pull x");
+        let message = Failure::Job(error).message();
+        assert_eq!(
+            message.as_deref(),
+            Some("error: pull x: connect to 127.0.0.1:1: refused \\u{1b}[2J\nhint: start it")
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Data on standard output, as text or as JSON. Nothing else prints there.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::args::Format;
+
+/// Where a command's data goes, and how it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    format: Format,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// One value: its text, or its JSON.
+    pub(crate) fn value(self, text: &str, json: &impl Serialize) -> io::Result<()> {
+        match self.format {
+            Format::Text => line(text.as_bytes()),
+            Format::Json => self.json(json),
+        }
+    }
+
+    /// A document that is JSON already: its bytes as they are, or wrapped.
+    pub(crate) fn document(self, bytes: &[u8], json: &impl Serialize) -> io::Result<()> {
+        match self.format {
+            Format::Text => raw(bytes),
+            Format::Json => self.json(json),
+        }
+    }
+
+    /// Whether items are to be printed as they come, line by line.
+    pub(crate) fn streams(self) -> bool {
+        self.format == Format::Text
+    }
+
+    fn json(self, value: &impl Serialize) -> io::Result<()> {
+        line(&serde_json::to_vec_pretty(value)?)
+    }
+}
+
+/// Bytes as they are.
+pub(crate) fn raw(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// Bytes, and an end of line.
+pub(crate) fn line(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}

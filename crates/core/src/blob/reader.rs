@@ -1,0 +1,107 @@
+//! A blob, or a part of it, on its way out of a registry.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt;
+use gantri_spec::{ByteRange, Descriptor};
+
+use super::{ByteStream, verify};
+use crate::error::{Error, Result};
+
+/// A blob that verifies itself as it is read.
+///
+/// The only way for a backend to hand out a blob. A read of the whole blob fails if size or digest are off, at the last
+/// chunk at the latest; a read of a part cannot be verified, and is not.
+///
+/// # Cancel safety
+/// Dropping it stops the read and leaves nothing behind.
+pub struct BlobReader {
+    descriptor: Descriptor,
+    range: ByteRange,
+    raw: ByteStream,
+}
+
+impl BlobReader {
+    /// A reader over chunks as they come; `descriptor` is of the whole blob, `raw` holds just what `range` asks for.
+    pub fn new(descriptor: Descriptor, range: ByteRange, raw: ByteStream) -> Self {
+        Self { descriptor, range, raw }
+    }
+
+    /// What the whole blob is.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Which part of it this is.
+    pub fn range(&self) -> ByteRange {
+        self.range
+    }
+
+    /// The chunks, verified if they are the whole blob.
+    pub fn into_stream(self) -> ByteStream {
+        match self.range {
+            ByteRange::Full => verify(&self.descriptor, self.raw),
+            _ => self.raw,
+        }
+    }
+
+    /// The chunks as they came, **not verified**: for a sink that verifies what it is given before it lets anyone see it,
+    /// so that no byte is hashed twice. [`Push::put_blob`](crate::Push::put_blob) is one.
+    pub fn into_unverified(self) -> ByteStream {
+        self.raw
+    }
+
+    /// All of it, gathered in memory.
+    ///
+    /// # Errors
+    /// `LimitExceeded` once there are more than `limit` bytes; `SizeMismatch`, `DigestMismatch`; whatever the backend says.
+    pub async fn bytes(self, limit: u64) -> Result<Bytes> {
+        let digest = self.descriptor.digest.clone();
+        let mut chunks = self.into_stream();
+        // Memory grows with what is really received, never with what was announced (rule 2).
+        let mut gathered = BytesMut::new();
+        while let Some(chunk) = chunks.try_next().await? {
+            if gathered.len() as u64 + chunk.len() as u64 > limit {
+                return Err(Error::limit(format_args!("blob {digest} in memory"), "bytes", limit));
+            }
+            gathered.extend_from_slice(&chunk);
+        }
+        Ok(gathered.freeze())
+    }
+}
+
+impl fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlobReader")
+            .field("descriptor", &self.descriptor)
+            .field("range", &self.range)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream::{StreamExt, iter};
+    use gantri_spec::MediaType;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn reader(range: ByteRange, text: &'static str) -> BlobReader {
+        let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"hello");
+        BlobReader::new(descriptor, range, iter([Ok(Bytes::from_static(text.as_bytes()))]).boxed())
+    }
+
+    #[tokio::test]
+    async fn a_whole_read_is_verified_and_a_partial_one_is_not() {
+        assert_eq!(reader(ByteRange::Full, "hello").bytes(5).await.unwrap(), "hello");
+        assert_eq!(reader(ByteRange::Full, "hullo").bytes(5).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
+        assert_eq!(reader(ByteRange::From(3), "lo").bytes(5).await.unwrap(), "lo");
+    }
+
+    #[tokio::test]
+    async fn gathering_stops_at_its_bound() {
+        assert_eq!(reader(ByteRange::Full, "hello").bytes(4).await.unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+}

@@ -1,0 +1,106 @@
+//! The one place where a stream is held to the name of what it carries.
+
+use bytes::Bytes;
+use futures_util::stream::{StreamExt, try_unfold};
+use gantri_spec::{Descriptor, Hasher};
+
+use super::ByteStream;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The same chunks, failing as soon as there are more bytes than `descriptor.size`, and at the end if there are fewer or
+/// if their digest is not `descriptor.digest`.
+///
+/// # Errors
+/// The stream yields `SizeMismatch` or `DigestMismatch`; `Unsupported` at once if the digest's algorithm can't be computed
+/// (M3: an algorithm that we cannot verify is an error, never a pass).
+pub fn verify(descriptor: &Descriptor, raw: ByteStream) -> ByteStream {
+    let state = Verifier { raw, hasher: descriptor.digest.hasher(), descriptor: descriptor.clone(), seen: 0 };
+    try_unfold(Some(state), |state| async move {
+        let Some(mut state) = state else { return Ok(None) };
+        Ok(match state.next().await? {
+            Some(chunk) => Some((chunk, Some(state))),
+            None => None,
+        })
+    })
+    .boxed()
+}
+
+struct Verifier {
+    raw: ByteStream,
+    hasher: Option<Hasher>,
+    descriptor: Descriptor,
+    seen: u64,
+}
+
+impl Verifier {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Some(hasher) = &mut self.hasher else { return Err(self.unsupported()) };
+        match self.raw.next().await.transpose()? {
+            Some(chunk) => {
+                self.seen += chunk.len() as u64;
+                if self.seen > self.descriptor.size {
+                    return Err(self.wrong_size("at least "));
+                }
+                hasher.update(&chunk);
+                Ok(Some(chunk))
+            }
+            None => self.judge().map(|()| None),
+        }
+    }
+
+    fn judge(&mut self) -> Result<()> {
+        if self.seen < self.descriptor.size {
+            return Err(self.wrong_size(""));
+        }
+        let actual = self.hasher.take().map(Hasher::finish);
+        match actual {
+            Some(actual) if actual == self.descriptor.digest => Ok(()),
+            Some(actual) => Err(Error::new(
+                ErrorKind::DigestMismatch,
+                format!("digest {} expected, {actual} received", self.descriptor.digest),
+            )),
+            None => Err(self.unsupported()),
+        }
+    }
+
+    fn wrong_size(&self, at_least: &str) -> Error {
+        let Descriptor { digest, size, .. } = &self.descriptor;
+        Error::new(
+            ErrorKind::SizeMismatch,
+            format!("digest {digest}: size {size} expected, {at_least}{} received", self.seen),
+        )
+    }
+
+    fn unsupported(&self) -> Error {
+        let digest = &self.descriptor.digest;
+        Error::new(ErrorKind::Unsupported, format!("digest {digest}: this algorithm can't be verified"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt;
+    use futures_util::stream::iter;
+    use gantri_spec::{Digest, MediaType};
+
+    use super::*;
+
+    async fn outcome(digest: Digest, size: u64, chunks: &'static [&'static str]) -> Result<String, ErrorKind> {
+        let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest, size);
+        let raw = iter(chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes())))).boxed();
+        let chunks: Result<Vec<Bytes>> = verify(&descriptor, raw).try_collect().await;
+        chunks.map(|chunks| String::from_utf8(chunks.concat()).unwrap()).map_err(|error| error.kind())
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_held_to_its_size_and_digest() {
+        let good = || Digest::of(b"hello");
+        let other: Digest = "blake3:00".parse().unwrap();
+        assert_eq!(outcome(good(), 5, &["he", "", "llo"]).await, Ok("hello".into()));
+        assert_eq!(outcome(Digest::of(b""), 0, &[]).await, Ok(String::new()));
+        assert_eq!(outcome(good(), 5, &["hell"]).await, Err(ErrorKind::SizeMismatch));
+        assert_eq!(outcome(good(), 5, &["hello", "!"]).await, Err(ErrorKind::SizeMismatch));
+        assert_eq!(outcome(good(), 5, &["hullo"]).await, Err(ErrorKind::DigestMismatch));
+        assert_eq!(outcome(other, 5, &["hello"]).await, Err(ErrorKind::Unsupported));
+    }
+}

@@ -1,0 +1,112 @@
+//! Every bound of the library, in one place.
+//!
+//! A bound that is hit is [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded), and the error names the field
+//! and its value. None is unlimited by default.
+
+use std::time::Duration;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The bounds that reads, waits and loops obey. Start from [`Limits::default`] and set what differs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one manifest or index. Default 8 MiB; the spec asks for support of at least 4 megabytes, so never set it
+    /// lower.
+    pub manifest: u64,
+    /// Bytes of an image config held in memory. Default 8 MiB.
+    pub config: u64,
+    /// Bytes of an error body that are read. Default 64 KiB.
+    pub error_body: u64,
+    /// Bytes of a token server's answer. Default 64 KiB.
+    pub token_body: u64,
+    /// Bytes of one page of a listing. Default 8 MiB.
+    pub list_page: u64,
+    /// Pages of one listing (M11). Default 10,000.
+    pub list_pages: u32,
+    /// Items of one listing (M11). Default 1,000,000.
+    pub list_items: u64,
+    /// Hops that one request follows. Default 5.
+    pub redirects: u32,
+    /// Tries of one request, the first included. Default 5.
+    pub request_tries: u32,
+    /// Times a broken body is taken up again without one new byte (H2). Default 5.
+    pub resume_tries: u32,
+    /// Time that all tries of one request may take together. Default 2 minutes.
+    pub retry_total: Duration,
+    /// The longest `Retry-After` that is waited for (H8). Default 60 seconds.
+    pub retry_after: Duration,
+    /// Time to connect, TLS included. Default 10 seconds.
+    pub connect: Duration,
+    /// Time from a request to the head of its answer. Default 60 seconds.
+    pub first_byte: Duration,
+    /// Time between two chunks of a body. Default 30 seconds.
+    pub idle: Duration,
+    /// Requests in flight to one host. Default 8.
+    pub concurrent_requests: usize,
+    /// Layers fetched at the same time by one job. Default 3.
+    pub concurrent_layers: usize,
+    /// Indexes inside indexes (M12). Default 4.
+    pub index_depth: u32,
+    /// Manifests that one job looks at (M12). Default 100,000.
+    pub graph_nodes: u64,
+    /// Layers of one image. Default 4,096.
+    pub layers: usize,
+    /// Uncompressed bytes of one layer (T8). Default 64 GiB.
+    pub unpack_layer_bytes: u64,
+    /// Uncompressed bytes of one image (T8). Default 256 GiB.
+    pub unpack_bytes: u64,
+    /// Uncompressed bytes for each compressed byte, looked at once a layer has grown past 1 GiB (T8). Default 1,100;
+    /// deflate tops out near 1,032.
+    pub unpack_ratio: u64,
+    /// Entries of one layer (T10). Default 5,000,000.
+    pub unpack_entries: u64,
+    /// Bytes of a path, and of a link's target, in a layer (T10). Default 4,096.
+    pub unpack_path: usize,
+    /// Bytes of one entry's extended header (T6). Default 1 MiB.
+    pub unpack_record: usize,
+    /// Extended attributes of one entry. Default 256.
+    pub xattrs: usize,
+    /// Bytes of one entry's extended attributes together. Default 1 MiB.
+    pub xattr_bytes: usize,
+    /// Bytes that a zstd frame may ask for as its window. Default 128 MiB.
+    pub zstd_window: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            manifest: 8 * MIB,
+            config: 8 * MIB,
+            error_body: 64 * KIB,
+            token_body: 64 * KIB,
+            list_page: 8 * MIB,
+            list_pages: 10_000,
+            list_items: 1_000_000,
+            redirects: 5,
+            request_tries: 5,
+            resume_tries: 5,
+            retry_total: Duration::from_mins(2),
+            retry_after: Duration::from_mins(1),
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_mins(1),
+            idle: Duration::from_secs(30),
+            concurrent_requests: 8,
+            concurrent_layers: 3,
+            index_depth: 4,
+            graph_nodes: 100_000,
+            layers: 4_096,
+            unpack_layer_bytes: 64 * GIB,
+            unpack_bytes: 256 * GIB,
+            unpack_ratio: 1_100,
+            unpack_entries: 5_000_000,
+            unpack_path: 4_096,
+            unpack_record: 1 << 20,
+            xattrs: 256,
+            xattr_bytes: 1 << 20,
+            zstd_window: 128 * MIB,
+        }
+    }
+}

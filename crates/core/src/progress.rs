@@ -1,0 +1,53 @@
+//! What a job tells while it runs.
+//!
+//! Bytes are counted where they pass, not in backends; an observer is told, and decides nothing.
+
+use std::fmt::Debug;
+
+use gantri_spec::Descriptor;
+
+use crate::error::Error;
+
+/// Hears about a job's progress.
+///
+/// Called from whatever task or thread does the work: it must be quick, must not block and must not panic.
+pub trait Observer: Debug + Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// One thing that happened.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Work on this blob or manifest began.
+    Started(&'a Descriptor),
+    /// So many more bytes of it passed.
+    Bytes {
+        /// What they belong to.
+        of: &'a Descriptor,
+        /// How many bytes passed since the last event.
+        count: u64,
+    },
+    /// It was at the target already.
+    Skipped(&'a Descriptor),
+    /// It failed and is tried again.
+    Retrying {
+        /// What is tried again.
+        of: &'a Descriptor,
+        /// Why.
+        because: &'a Error,
+    },
+    /// It is done and verified.
+    Finished(&'a Descriptor),
+    /// The user should know this; the job goes on.
+    Notice(&'a str),
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn event(&self, _event: &Event<'_>) {}
+}

@@ -1,0 +1,59 @@
+//! The behaviour suite: what the four traits promise, one named test a rule, run by every backend.
+//!
+//! [`registry_suite!`](crate::registry_suite) makes the tests of one backend; a [`Subject`] is the registry they run
+//! on, a [`Profile`] what it lacks, and [`Content`] declares what a test needs to be there. A rule asserts kinds of
+//! errors, never texts. A bug found in one backend becomes a case for all.
+//!
+//! ```ignore
+//! gantri_core::registry_suite! {
+//!     layout => async {
+//!         let dir = tempfile::tempdir().unwrap();
+//!         Subject::new(Layout::create(dir.path()).await.unwrap()).holding(dir)
+//!     };
+//!     profile: Profile::FULL.without(Feature::Repositories);
+//! }
+//! ```
+
+mod content;
+mod profile;
+mod subject;
+#[doc(hidden)]
+pub mod suite;
+mod trial;
+
+pub use self::content::Content;
+pub use self::profile::{Feature, Profile};
+pub use self::subject::Subject;
+pub use self::trial::{Broken, Outcome, Trial};
+
+/// Makes one test for each rule of the contract, named `<name>::<workflow>::<rule>`.
+///
+/// `<name> => async { .. }` gives a fresh [`Subject`](crate::testkit::Subject), or a bare registry, for each test; it
+/// runs on a multi-threaded runtime that is the test's own. `profile` says what the backend lacks; each rule about a
+/// thing it lacks then tests that it is refused with `Unsupported`.
+#[macro_export]
+macro_rules! registry_suite {
+    ($name:ident => async $subject:block; profile: $profile:expr $(;)?) => {
+        fn $name() -> $crate::testkit::Trial {
+            $crate::testkit::Trial::new($profile, async { $crate::testkit::Subject::from($subject) })
+        }
+
+        mod $name {
+            mod pull {
+                $crate::__pull_cases! { $name }
+            }
+            mod push {
+                $crate::__push_blob_cases! { $name }
+                $crate::__push_upload_cases! { $name }
+                $crate::__push_mount_cases! { $name }
+                $crate::__push_manifest_cases! { $name }
+            }
+            mod discover {
+                $crate::__discover_cases! { $name }
+            }
+            mod manage {
+                $crate::__manage_cases! { $name }
+            }
+        }
+    };
+}

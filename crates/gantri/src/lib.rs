@@ -1,0 +1,50 @@
+//! The OCI registry client: pull, unpack, push and serve images.
+//!
+//! [`Client`] is the paved path: one value for every registry and every image layout, one method for each job.
+//!
+//! ```no_run
+//! # async fn example() -> gantri::Result<()> {
+//! use gantri::{Client, Location};
+//!
+//! let client = Client::builder().build()?;
+//! let image: Location = "localhost:5000/team/app:v1".parse()?;
+//! let unpacked = client.unpack(&image, "rootfs".as_ref()).await?;
+//! println!("{} has {} entries", unpacked.manifest.digest, unpacked.entries);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Below it lie the four traits [`Pull`], [`Push`], [`Discover`] and [`Manage`], which a [`Remote`], a [`Layout`] and
+//! [`Memory`] all implement, and the jobs of [`image`] over any of them.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`client`] | [`Client`]: pull, unpack, push, build, list, inspect |
+//! | [`location`] | [`Location`]: a registry reference, or `oci:DIR[:TAG]` |
+//! | [`registries`] | host to [`Remote`], made once |
+//! | [`config`] | configuration files of the ecosystem, read when asked |
+
+pub mod client;
+pub mod config;
+pub mod location;
+pub mod registries;
+
+pub use gantri_core as core;
+pub use gantri_image as image;
+pub use gantri_remote as remote;
+#[cfg(feature = "server")]
+pub use gantri_server as server;
+pub use gantri_spec as spec;
+pub use gantri_store as store;
+
+pub use client::{Client, ClientBuilder, Pulled};
+pub use gantri_core::error::display_untrusted;
+pub use gantri_core::{
+    BlobBody, BlobReader, BlobUpload, Discover, Error, ErrorKind, Event, Limits, Manage, Memory, NoObserver, Observer,
+    Pull, PullExt, Push, Registry, Result,
+};
+pub use gantri_image::{Resolved, Unpacked};
+pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
+pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
+pub use gantri_store::Layout;
+pub use location::{LayoutPath, Location};

@@ -1,0 +1,191 @@
+//! How a connection is made: names are resolved, every address is tried, and the whole of it has one deadline.
+//!
+//! The check of resolved addresses (A7) sits here, between the resolver and the socket, because only here a name that was
+//! harmless when it was checked can't be pointed elsewhere before it is used.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
+
+use super::policy::AddressClass;
+
+/// Finds the addresses of a name.
+pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+
+/// Which addresses may be connected to; asked once for each connection.
+pub(super) type Admission = Arc<dyn Fn(AddressClass) -> bool + Send + Sync>;
+
+/// The system's resolver.
+pub(super) fn system_lookup() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    })
+}
+
+/// A connector for plain TCP: all addresses of a name are tried, IPv6 and IPv4 side by side (H22).
+pub(super) fn tcp(lookup: Lookup, admission: Admission, limit: Duration) -> HttpConnector<Resolver> {
+    let mut connector = HttpConnector::new_with_resolver(Resolver { lookup, admission });
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(limit));
+    connector
+}
+
+/// Resolves a name and leaves out the addresses that may not be reached.
+#[derive(Clone)]
+pub(super) struct Resolver {
+    lookup: Lookup,
+    admission: Admission,
+}
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = ResolveError;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let Self { lookup, admission } = self.clone();
+        Box::pin(async move {
+            let found = lookup(name.as_str().to_owned()).await.map_err(ResolveError::Lookup)?;
+            let admitted = admit(&found, &*admission)?;
+            Ok(admitted.into_iter().map(|address| SocketAddr::new(address, 0)).collect::<Vec<_>>().into_iter())
+        })
+    }
+}
+
+/// The addresses that may be reached; an error if there are some, but none of them may.
+fn admit(found: &[IpAddr], admission: &dyn Fn(AddressClass) -> bool) -> Result<Vec<IpAddr>, ResolveError> {
+    let admitted: Vec<_> = found.iter().copied().filter(|address| admission(AddressClass::of(*address))).collect();
+    match found.first() {
+        None => Err(ResolveError::Lookup(io::Error::new(io::ErrorKind::NotFound, "no address"))),
+        Some(first) if admitted.is_empty() => Err(ResolveError::Forbidden(*first)),
+        Some(_) => Ok(admitted),
+    }
+}
+
+/// Why a name leads nowhere.
+#[derive(Debug)]
+pub(super) enum ResolveError {
+    Lookup(io::Error),
+    Forbidden(IpAddr),
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lookup(error) => write!(f, "{error}"),
+            Self::Forbidden(address) => write!(f, "resolves to {address}, where this registry may not lead"),
+        }
+    }
+}
+
+impl std::error::Error for ResolveError {}
+
+/// A connector that gives up after a time, TLS handshake included.
+#[derive(Clone)]
+pub(super) struct Timed<C> {
+    inner: C,
+    limit: Duration,
+}
+
+impl<C> Timed<C> {
+    pub(super) fn new(inner: C, limit: Duration) -> Self {
+        Self { inner, limit }
+    }
+}
+
+impl<C> Service<Uri> for Timed<C>
+where
+    C: Service<Uri>,
+    C::Future: Send + 'static,
+    C::Response: 'static,
+    C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = C::Response;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let (connecting, limit) = (self.inner.call(to), self.limit);
+        Box::pin(async move {
+            match tokio::time::timeout(limit, connecting).await {
+                Ok(connected) => connected.map_err(Into::into),
+                Err(_) => Err(Box::new(ConnectTimeout(limit)).into()),
+            }
+        })
+    }
+}
+
+/// Connecting, or the TLS handshake, took too long.
+#[derive(Debug)]
+pub(super) struct ConnectTimeout(Duration);
+
+impl fmt::Display for ConnectTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no connection within {:?}", self.0)
+    }
+}
+
+impl std::error::Error for ConnectTimeout {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A7, at the moment of connecting: every class of address against every class of registry.
+    #[test]
+    fn a_resolved_address_is_held_to_the_registrys_side_of_the_network() {
+        use AddressClass::{Loopback, Private, Public, Unspecified};
+        let cases: &[(&str, &[AddressClass])] = &[
+            ("93.184.216.34", &[Public, Private, Loopback, Unspecified]),
+            ("10.1.2.3", &[Private]),
+            ("fd12::1", &[Private]),
+            ("127.0.0.1", &[Loopback]),
+            ("::1", &[Loopback]),
+            ("::ffff:127.0.0.1", &[Loopback]),
+            ("0.0.0.0", &[Unspecified]),
+            ("169.254.169.254", &[]),
+            ("::ffff:169.254.169.254", &[]),
+            ("fe80::1", &[]),
+            ("fd00:ec2::254", &[]),
+            ("100.100.100.200", &[]),
+            ("224.0.0.1", &[]),
+        ];
+        for (address, open_to) in cases {
+            for registry in [Public, Private, Loopback, Unspecified] {
+                let found = [address.parse().unwrap()];
+                let admitted = admit(&found, &|class| class.may_be_reached_from(registry));
+                assert_eq!(admitted.is_ok(), open_to.contains(&registry), "{address} from {registry:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_forbidden_address_among_many_is_left_out() {
+        let found = ["169.254.169.254".parse().unwrap(), "93.184.216.34".parse().unwrap()];
+        let admitted = admit(&found, &|class| class.may_be_reached_from(AddressClass::Public)).unwrap();
+        assert_eq!(admitted, [found[1]]);
+        assert!(matches!(admit(&found[..1], &|_| false), Err(ResolveError::Forbidden(_))));
+        assert!(matches!(admit(&[], &|_| true), Err(ResolveError::Lookup(_))));
+    }
+}

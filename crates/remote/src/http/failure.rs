@@ -1,0 +1,85 @@
+//! What hyper's errors mean.
+//!
+//! The one place that looks into them: every layer below wraps the next, so the cause is found by walking the chain.
+
+use std::error::Error as StdError;
+use std::io;
+
+use gantri_core::{Error, ErrorKind, Retry};
+
+use super::connect::{ConnectTimeout, ResolveError};
+use super::{SendError, SendErrorKind};
+
+/// Why a request got no answer.
+pub(super) fn of_request(error: hyper_util::client::legacy::Error) -> SendError {
+    let kind = kind(&error, error.is_connect());
+    SendError::new(kind).with_source(error)
+}
+
+/// Why a body broke off. It may well be whole the next time.
+pub(super) fn of_body(error: hyper::Error) -> Error {
+    let what = if error.is_timeout() { "body: no more bytes in time" } else { "body: broke off" };
+    Error::new(ErrorKind::Unavailable, what).with_retry(Retry::Backoff).with_source(error)
+}
+
+fn kind(error: &(dyn StdError + 'static), connecting: bool) -> SendErrorKind {
+    let mut kind = if connecting { SendErrorKind::Connect } else { SendErrorKind::Closed };
+    let mut at = Some(error);
+    while let Some(error) = at {
+        // The innermost that says something decides.
+        kind = told_by(error).unwrap_or(kind);
+        at = cause(error);
+    }
+    kind
+}
+
+fn told_by(error: &(dyn StdError + 'static)) -> Option<SendErrorKind> {
+    if let Some(error) = error.downcast_ref::<ResolveError>() {
+        return Some(match error {
+            ResolveError::Lookup(_) => SendErrorKind::Resolve,
+            ResolveError::Forbidden(_) => SendErrorKind::Forbidden,
+        });
+    }
+    if error.is::<ConnectTimeout>() {
+        return Some(SendErrorKind::Timeout);
+    }
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(of_tls(error));
+    }
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return of_hyper(error);
+    }
+    match error.downcast_ref::<io::Error>()?.kind() {
+        io::ErrorKind::ConnectionRefused => Some(SendErrorKind::Refused),
+        io::ErrorKind::TimedOut => Some(SendErrorKind::Timeout),
+        _ => None,
+    }
+}
+
+fn of_tls(error: &rustls::Error) -> SendErrorKind {
+    match error {
+        // A record that starts with `HTTP/1.1 400`: the other side does not speak TLS (A13).
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => SendErrorKind::PlainHttp,
+        _ => SendErrorKind::Tls,
+    }
+}
+
+fn of_hyper(error: &hyper::Error) -> Option<SendErrorKind> {
+    if error.is_parse() {
+        Some(SendErrorKind::NotHttp)
+    } else if error.is_user() {
+        Some(SendErrorKind::Request)
+    } else if error.is_timeout() {
+        Some(SendErrorKind::Timeout)
+    } else {
+        None
+    }
+}
+
+/// The next error inside. `io::Error` hides the one it wraps from `source`, and shows that one's source instead.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}

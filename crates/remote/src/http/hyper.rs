@@ -1,0 +1,165 @@
+//! The built-in [`HttpClient`]: hyper, with a connection pool.
+//!
+//! It keeps two sets of pools: one for the registry that the user named, one for every other origin, whose connector
+//! refuses addresses by their class (A7). TLS and each pool are made when they are first needed.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt};
+use gantri_core::ByteStream;
+use http_body_util::BodyDataStream;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{Connect, HttpConnector, HttpInfo};
+use hyper_util::client::legacy::{Builder, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::connect::{Admission, Lookup, Resolver, Timed, system_lookup, tcp};
+use super::policy::{AddressClass, Side};
+use super::tls::LazyTls;
+use super::{Body, Destination, HttpClient, SendError, SendErrorKind, failure};
+use crate::builder::HttpVersion;
+
+/// Sends requests over pooled connections.
+pub(crate) struct HyperClient {
+    registry: Pools,
+    foreign: Pools,
+    /// Where the registry stands: what it is allowed to lead to depends on it (A7).
+    side: Arc<Side>,
+}
+
+impl HyperClient {
+    /// A client for one registry; `side` is kept up to date with the connections made to it.
+    pub(crate) fn new(version: HttpVersion, connect: Duration, side: Arc<Side>) -> Self {
+        Self::with_lookup(version, connect, side, &system_lookup())
+    }
+
+    fn with_lookup(version: HttpVersion, connect: Duration, side: Arc<Side>, lookup: &Lookup) -> Self {
+        let tls = Arc::new(LazyTls::default());
+        let seen_from = Arc::clone(&side);
+        let by_class: Admission = Arc::new(move |class| class.may_be_reached_from(seen_from.class()));
+        // Prior knowledge of HTTP/2 is about the registry, not about what it leads to.
+        let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
+        Self {
+            registry: Pools::new(version, connect, tcp(Arc::clone(lookup), Arc::new(|_| true), connect), Arc::clone(&tls)),
+            foreign: Pools::new(elsewhere, connect, tcp(Arc::clone(lookup), by_class, connect), tls),
+            side,
+        }
+    }
+
+    /// Addresses in place of names never reach the resolver, so they are checked here.
+    fn check_literal(&self, uri: &http::Uri) -> Result<(), SendError> {
+        let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let Ok(address) = name.parse() else { return Ok(()) };
+        if AddressClass::of(address).may_be_reached_from(self.side.class()) {
+            Ok(())
+        } else {
+            Err(SendError::new(SendErrorKind::Forbidden))
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for HyperClient {
+    async fn send(&self, request: http::Request<Body>) -> Result<http::Response<ByteStream>, SendError> {
+        let destination = request.extensions().get().copied().unwrap_or(Destination::Foreign);
+        let response = match destination {
+            Destination::Registry => self.registry.send(request).await?,
+            Destination::Foreign => {
+                self.check_literal(request.uri())?;
+                self.foreign.send(request).await?
+            }
+        };
+        if let (Destination::Registry, Some(connection)) = (destination, response.extensions().get::<HttpInfo>()) {
+            self.side.note(connection.remote_addr().ip());
+        }
+        Ok(response.map(|body| BodyDataStream::new(body).map_err(failure::of_body).boxed()))
+    }
+}
+
+impl fmt::Debug for HyperClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperClient").field("version", &self.registry.version).finish_non_exhaustive()
+    }
+}
+
+type Plain = Client<Timed<HttpConnector<Resolver>>, Body>;
+type Secure = Client<Timed<HttpsConnector<HttpConnector<Resolver>>>, Body>;
+
+/// The pools for http and https that share one way of connecting.
+struct Pools {
+    version: HttpVersion,
+    limit: Duration,
+    tcp: HttpConnector<Resolver>,
+    tls: Arc<LazyTls>,
+    plain: OnceLock<Plain>,
+    secure: OnceLock<Secure>,
+}
+
+impl Pools {
+    fn new(version: HttpVersion, limit: Duration, tcp: HttpConnector<Resolver>, tls: Arc<LazyTls>) -> Self {
+        Self { version, limit, tcp, tls, plain: OnceLock::new(), secure: OnceLock::new() }
+    }
+
+    async fn send(&self, request: http::Request<Body>) -> Result<http::Response<hyper::body::Incoming>, SendError> {
+        if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
+            through(self.secure()?, request).await
+        } else {
+            through(self.plain(), request).await
+        }
+    }
+
+    fn plain(&self) -> &Plain {
+        self.plain.get_or_init(|| tuned(self.version).build(Timed::new(self.tcp.clone(), self.limit)))
+    }
+
+    fn secure(&self) -> Result<&Secure, SendError> {
+        if let Some(made) = self.secure.get() {
+            return Ok(made);
+        }
+        let scheme = HttpsConnectorBuilder::new().with_tls_config(self.tls.config()?).https_only();
+        let tcp = self.tcp.clone();
+        let connector = match self.version {
+            HttpVersion::Auto => scheme.enable_all_versions().wrap_connector(tcp),
+            HttpVersion::Http1 => scheme.enable_http1().wrap_connector(tcp),
+            HttpVersion::Http2 => scheme.enable_http2().wrap_connector(tcp),
+        };
+        Ok(self.secure.get_or_init(|| tuned(self.version).build(Timed::new(connector, self.limit))))
+    }
+}
+
+async fn through<C>(
+    client: &Client<C, Body>,
+    request: http::Request<Body>,
+) -> Result<http::Response<hyper::body::Incoming>, SendError>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    client.request(request).await.map_err(failure::of_request)
+}
+
+/// What matters for big bodies: few system calls on HTTP/1, windows wider than bandwidth times delay on HTTP/2.
+fn tuned(version: HttpVersion) -> Builder {
+    const READ_BUFFER: usize = 512 << 10;
+    const STREAM_WINDOW: u32 = 4 << 20;
+    const CONNECTION_WINDOW: u32 = 8 << 20;
+    const HEADERS: usize = 128;
+    const HEADER_BYTES: u32 = 64 << 10;
+    // Shorter than any server's own limit that we know of, so that a connection is seldom dead when it is used again.
+    const IDLE: Duration = Duration::from_secs(30);
+
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .http1_max_buf_size(READ_BUFFER)
+        .http1_max_headers(HEADERS)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_max_header_list_size(HEADER_BYTES)
+        .http2_only(version == HttpVersion::Http2);
+    builder
+}

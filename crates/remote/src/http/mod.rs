@@ -1,0 +1,129 @@
+//! The one seam to a socket.
+//!
+//! [`HttpClient`] sends one request and gives back one answer; it follows no redirect, repeats nothing and knows no
+//! secret but the headers it is handed. The hyper one is built in; a scripted one serves the tests; a caller's own one can
+//! bring a proxy or other TLS. Where a request may go at all is decided in [`policy`], what its answer means in
+//! `transport`.
+
+mod body;
+mod connect;
+mod failure;
+mod hyper;
+pub(crate) mod policy;
+mod tls;
+pub(crate) mod url;
+
+use std::fmt::{self, Debug};
+
+use async_trait::async_trait;
+use gantri_core::ByteStream;
+
+pub use self::body::Body;
+pub(crate) use self::hyper::HyperClient;
+
+/// Sends requests.
+///
+/// The request's URI is absolute. Its extensions hold a [`Destination`]: for [`Destination::Foreign`] an implementation
+/// must refuse to connect to link-local, metadata and other addresses that a registry has no business naming (A7); the
+/// built-in one does. Timeouts for the head of the answer and for its body are kept by the caller; connecting is bounded
+/// here.
+#[async_trait]
+pub trait HttpClient: Debug + Send + Sync + 'static {
+    /// Sends one request and waits for the head of the answer; the body comes as a stream.
+    ///
+    /// # Errors
+    /// [`SendError`], by what can be done about it. An answer of any status is not an error.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the request; the other side may or may not have seen it.
+    async fn send(&self, request: http::Request<Body>) -> Result<http::Response<ByteStream>, SendError>;
+}
+
+/// Who named the place that a request goes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a URL is the user's or it is not")]
+pub enum Destination {
+    /// The registry that the user named.
+    Registry,
+    /// Another origin, which the registry named: a redirect's target, a token server.
+    Foreign,
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub struct SendError {
+    kind: SendErrorKind,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What can be done about a [`SendError`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// The host has no address.
+    Resolve,
+    /// Nothing listens there.
+    Refused,
+    /// No connection for another reason.
+    Connect,
+    /// The other side's certificate or TLS does not do.
+    Tls,
+    /// TLS was spoken to a server that does not speak it, most likely plain HTTP.
+    PlainHttp,
+    /// The address is one that the registry may not name (A7).
+    Forbidden,
+    /// No answer, or no connection, in time.
+    Timeout,
+    /// The connection ended before the answer began.
+    Closed,
+    /// The answer is not HTTP.
+    NotHttp,
+    /// Something about the request itself, or about this client.
+    Request,
+}
+
+impl SendError {
+    /// An error without a cause to show.
+    pub fn new(kind: SendErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// Keeps the cause.
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What can be done about it.
+    pub fn kind(&self) -> SendErrorKind {
+        self.kind
+    }
+
+    /// The cause, given away.
+    pub(crate) fn into_source(self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+        self.source
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            SendErrorKind::Resolve => "host has no address",
+            SendErrorKind::Refused => "connection refused",
+            SendErrorKind::Connect => "no connection",
+            SendErrorKind::Tls => "tls handshake failed",
+            SendErrorKind::PlainHttp => "the server does not speak tls",
+            SendErrorKind::Forbidden => "address refused: a registry may not lead there",
+            SendErrorKind::Timeout => "no answer in time",
+            SendErrorKind::Closed => "connection closed before an answer",
+            SendErrorKind::NotHttp => "the answer is not http",
+            SendErrorKind::Request => "request can't be sent",
+        })
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}

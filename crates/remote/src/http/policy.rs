@@ -1,0 +1,255 @@
+//! Where a URL that a registry supplied may lead: the one function that every redirect, token realm, upload location
+//! and next page passes, on every hop (rule 4).
+//!
+//! Names are judged again when they are resolved, by the same classes ([`AddressClass::may_be_reached_from`], A7), for
+//! one DNS record turns any name into any address.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gantri_spec::Host;
+use url::Url;
+
+use super::Destination;
+use super::url::{same_host_and_port, same_origin};
+
+/// What a server-supplied URL is for; each has rules of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// The target of a redirect (A4).
+    Redirect,
+    /// The location of an upload (A5).
+    Upload,
+    /// The next page of a listing (A6).
+    NextPage,
+    /// A token server (A2).
+    Realm,
+}
+
+/// The registry that supplied the URL, as the user named it.
+#[derive(Clone, Debug)]
+pub(crate) struct Supplier {
+    /// Scheme, host and port of the registry.
+    pub(crate) origin: Url,
+    /// Token servers that the user trusts wherever they stand.
+    pub(crate) realms: Vec<Host>,
+    /// Where the registry stands.
+    pub(crate) side: Arc<Side>,
+}
+
+/// The class of the registry's own address: first told by its name, then by the connections that are made to it.
+#[derive(Debug)]
+pub(crate) struct Side(Mutex<AddressClass>);
+
+impl Side {
+    pub(crate) fn told_by(origin: &Url) -> Self {
+        Self(Mutex::new(literal_class(origin).unwrap_or(AddressClass::Public)))
+    }
+
+    pub(crate) fn class(&self) -> AddressClass {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, peer: IpAddr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = AddressClass::of(peer);
+    }
+}
+
+/// A URL that may be opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Admitted {
+    pub(crate) url: Url,
+    pub(crate) destination: Destination,
+}
+
+/// Why a URL may not be opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refusal {
+    NotHttp,
+    NoHost,
+    UserInfo,
+    Fragment,
+    PlainHttp,
+    OtherOrigin,
+    Address(AddressClass),
+}
+
+/// Whether `to`, supplied while `from` was read, may be opened.
+pub(crate) fn outbound_policy(
+    purpose: Purpose,
+    supplier: &Supplier,
+    from: &Url,
+    mut to: Url,
+) -> Result<Admitted, Refusal> {
+    if !matches!(to.scheme(), "http" | "https") {
+        return Err(Refusal::NotHttp);
+    }
+    if to.host().is_none() {
+        return Err(Refusal::NoHost);
+    }
+    if !to.username().is_empty() || to.password().is_some() {
+        return Err(Refusal::UserInfo);
+    }
+    if purpose == Purpose::Realm && to.fragment().is_some() {
+        return Err(Refusal::Fragment);
+    }
+    to.set_fragment(None);
+    if purpose == Purpose::Upload {
+        mend_proxy_fault(&supplier.origin, &mut to);
+    }
+    if same_origin(&supplier.origin, &to) {
+        return Ok(Admitted { url: to, destination: Destination::Registry });
+    }
+    foreign(purpose, supplier, from, &to)?;
+    Ok(Admitted { url: to, destination: Destination::Foreign })
+}
+
+/// The rules for an origin that is not the registry's.
+fn foreign(purpose: Purpose, supplier: &Supplier, from: &Url, to: &Url) -> Result<(), Refusal> {
+    if purpose == Purpose::NextPage {
+        return Err(Refusal::OtherOrigin);
+    }
+    // A realm is held to the registry's own scheme; a hop, to the scheme it comes from.
+    let secure_before = [from, &supplier.origin].iter().any(|url| url.scheme() == "https");
+    if secure_before && to.scheme() == "http" {
+        return Err(Refusal::PlainHttp);
+    }
+    let Some(class) = literal_class(to) else { return Ok(()) };
+    let admitted = match purpose {
+        Purpose::Realm => {
+            class == AddressClass::Public
+                || (class != AddressClass::Never
+                    && (same_host_and_port(&supplier.origin, to) || supplier.trusts_realm(to)))
+        }
+        _ => class.may_be_reached_from(supplier.side.class()),
+    };
+    if admitted { Ok(()) } else { Err(Refusal::Address(class)) }
+}
+
+/// One fault is tolerated, for it is everywhere: a registry behind a proxy that names itself with `http` or without its
+/// port (distribution #996, #2862). Its origin is put right instead of being followed (A5).
+fn mend_proxy_fault(origin: &Url, to: &mut Url) {
+    let lost_scheme = origin.scheme() == "https" && to.scheme() == "http";
+    let lost_port = origin.port().is_some() && to.port().is_none();
+    if origin.host_str() == to.host_str() && (lost_scheme || lost_port) {
+        // Both setters accept what comes from a URL with a host.
+        let _ = to.set_scheme(origin.scheme());
+        let _ = to.set_port(origin.port());
+    }
+}
+
+impl Supplier {
+    fn trusts_realm(&self, realm: &Url) -> bool {
+        self.realms.iter().any(|host| {
+            realm.host_str().map(|name| name.trim_matches(['[', ']'])) == Some(host.name())
+                && host.port().is_none_or(|port| realm.port_or_known_default() == Some(port))
+        })
+    }
+}
+
+/// What kind of place an address is, seen from a registry that names it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AddressClass {
+    Public,
+    Private,
+    Loopback,
+    Unspecified,
+    /// Link-local, metadata services, multicast, reserved: nothing a registry could rightly name.
+    Never,
+}
+
+impl AddressClass {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::of_v4(v4),
+            IpAddr::V6(v6) => embedded_v4(v6).map_or_else(|| Self::of_v6(v6), Self::of_v4),
+        }
+    }
+
+    /// Whether a registry at an address of class `registry` may lead to one of this class (A7): the inside of a network
+    /// is open only to registries on the same side of it.
+    pub(crate) fn may_be_reached_from(self, registry: Self) -> bool {
+        match self {
+            Self::Public => true,
+            Self::Never => false,
+            inner => inner == registry,
+        }
+    }
+
+    fn of_v4(v4: Ipv4Addr) -> Self {
+        match v4.octets() {
+            // Alibaba's and Oracle's metadata services stand in shared and special ranges.
+            [100, 100, 100, 200] | [192, 0, 0, _] | [169, 254, ..] | [224.., ..] => Self::Never,
+            [127, ..] => Self::Loopback,
+            [0, ..] => Self::Unspecified,
+            [100, 64..=127, ..] | [198, 18..=19, ..] => Self::Private,
+            _ if v4.is_private() => Self::Private,
+            _ => Self::Public,
+        }
+    }
+
+    fn of_v6(v6: Ipv6Addr) -> Self {
+        const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+        let first = v6.segments()[0];
+        match first {
+            _ if v6.is_unspecified() => Self::Unspecified,
+            _ if v6.is_loopback() => Self::Loopback,
+            _ if v6 == AWS_METADATA => Self::Never,
+            0xfe80..=0xfebf | 0xff00..=0xffff => Self::Never,
+            0xfc00..=0xfdff | 0xfec0..=0xfeff => Self::Private,
+            _ => Self::Public,
+        }
+    }
+}
+
+/// The class that can be told without asking a resolver: of an address, or of the name `localhost`.
+pub(crate) fn literal_class(url: &Url) -> Option<AddressClass> {
+    match url.host()? {
+        url::Host::Ipv4(v4) => Some(AddressClass::of(v4.into())),
+        url::Host::Ipv6(v6) => Some(AddressClass::of(v6.into())),
+        url::Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            (name == "localhost" || name.ends_with(".localhost")).then_some(AddressClass::Loopback)
+        }
+    }
+}
+
+/// The IPv4 address inside a mapped, compatible, NAT64 or 6to4 address: it is where packets end up.
+fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d] = [v6.octets()[12], v6.octets()[13], v6.octets()[14], v6.octets()[15]];
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(Ipv4Addr::new(a, b, c, d)),
+        [0x2002, high, low, ..] => {
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
+        _ => None,
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHttp => f.write_str("neither http nor https"),
+            Self::NoHost => f.write_str("no host"),
+            Self::UserInfo => f.write_str("user information in a url"),
+            Self::Fragment => f.write_str("a fragment in a url"),
+            Self::PlainHttp => f.write_str("https leads to plain http"),
+            Self::OtherOrigin => f.write_str("another origin"),
+            Self::Address(class) => {
+                write!(f, "{} address", match class {
+                    AddressClass::Public => "public",
+                    AddressClass::Private => "private",
+                    AddressClass::Loopback => "loopback",
+                    AddressClass::Unspecified => "unspecified",
+                    AddressClass::Never => "link-local or reserved",
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! The whole life of a request, on one screen.
+//!
+//! The order of the concerns *is* the protocol: a challenge must not eat a retry, a redirect must drop the authorization, a
+//! `Retry-After` must hold for the whole host. So the loop is written out, and every decision it takes is a pure function in
+//! a file beside it. Nothing here knows of blobs, manifests or tags.
+
+mod outcome;
+mod redirect;
+mod refusal;
+mod request;
+mod response;
+mod retry;
+mod throttle;
+mod waits;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gantri_core::{Error, Limits, Result, Retry};
+use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
+use tokio::time::sleep;
+
+use self::outcome::Outcome;
+use self::redirect::Trail;
+pub(crate) use self::request::{Replay, Request};
+pub(crate) use self::response::{Bound, Response};
+use self::retry::{Attempt, Decision, decide};
+pub(crate) use self::retry::{backoff, roll};
+use self::throttle::{Lane, Throttle};
+use self::waits::{Progress, bounded};
+use crate::auth::{Authorizer, Learned};
+use crate::http::policy::Supplier;
+use crate::http::{Body, HttpClient, SendError, SendErrorKind};
+
+/// Sends requests to one registry, and to where it leads.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    http: Arc<dyn HttpClient>,
+    auth: Authorizer,
+    throttle: Throttle,
+    limits: Arc<Limits>,
+    supplier: Arc<Supplier>,
+    user_agent: HeaderValue,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        http: Arc<dyn HttpClient>,
+        auth: Authorizer,
+        limits: Arc<Limits>,
+        supplier: Arc<Supplier>,
+        user_agent: HeaderValue,
+    ) -> Self {
+        let throttle = Throttle::new(limits.concurrent_requests);
+        Self { http, auth, throttle, limits, supplier, user_agent }
+    }
+
+    /// Sends a request until it is answered, refused, or not worth another try.
+    ///
+    /// # Errors
+    /// By kind: what the registry said, or why it could say nothing.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops the request; the registry may or may not have acted on it.
+    pub(crate) async fn send(&self, mut request: Request) -> Result<Response> {
+        let mut attempt = Attempt::first();
+        loop {
+            let (authorization, outcome) = self.attempt(&mut request).await;
+            let outcome = match outcome {
+                Outcome::Success(response) => return Ok(response),
+                Outcome::Redirect(to) => {
+                    request.trail = self.follow(&request, &to)?;
+                    continue;
+                }
+                Outcome::Challenge(challenges, refusal)
+                    if attempt.may_authorize() && request.body_can_be_sent_again() =>
+                {
+                    match self.auth.learn(&challenges, &request.scope, authorization.as_ref()).await {
+                        Ok(Learned::Something) => {
+                            attempt.authorizations += 1;
+                            continue;
+                        }
+                        Ok(Learned::Nothing) => Outcome::Refused(refusal),
+                        Err(error) => Outcome::Failed(error),
+                    }
+                }
+                Outcome::Challenge(_, refusal) => Outcome::Refused(refusal),
+                failed => failed,
+            };
+            let decision = decide(&self.limits, outcome.trouble(), &attempt, request.replay, roll());
+            tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
+            match decision {
+                Decision::Stop => return Err(self.explain(outcome, &request, &attempt).await),
+                Decision::Replace => attempt.replaced = true,
+                Decision::Again(pause) => {
+                    attempt.tries += 1;
+                    sleep(pause).await;
+                }
+                Decision::Hold(pause) => {
+                    attempt.tries += 1;
+                    self.throttle.hold(pause);
+                }
+            }
+            // A redirect's target may be stale by now: ask the registry again (H7).
+            request.trail = Trail::at(request.home.clone());
+        }
+    }
+
+    /// Sends a request made by `make` and gathers the answer's body; one that breaks off is asked for anew (H2).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); `LimitExceeded` over the bound.
+    pub(crate) async fn fetch(
+        &self,
+        make: impl Fn() -> Request,
+        check: impl AsyncFn(Response) -> Result<Response>,
+        bound: Bound,
+    ) -> Result<(http::response::Parts, Bytes)> {
+        let mut tries = 1;
+        loop {
+            let request = make();
+            let what = request.what().to_owned();
+            let mut response = check(self.send(request).await?).await?;
+            let body = std::mem::replace(&mut response.body, Box::pin(futures_util::stream::empty()));
+            let head = response.head.clone();
+            match (Response { body, ..response }).gather(bound).await {
+                Ok(bytes) => return Ok((head, bytes)),
+                Err(error) if error.retry() != Retry::Never && tries < self.limits.request_tries => {
+                    sleep(backoff(tries, roll())).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error.during(what)),
+            }
+        }
+    }
+
+    /// One try: what it was authorized with, and what became of it.
+    async fn attempt(&self, request: &mut Request) -> (Option<HeaderValue>, Outcome) {
+        // Whoever has left the registry's origin never gets its authorization back (A4).
+        let authorization = match self.auth.header(&request.scope).await {
+            _ if !request.trail.at_home => None,
+            Ok(authorization) => authorization,
+            Err(error) => return (None, Outcome::Failed(error)),
+        };
+        let outcome = match self.exchange(request, authorization.as_ref()).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Failed(error),
+        };
+        (authorization, outcome)
+    }
+
+    /// Sends and waits for the head of the answer, in its lane and within its time.
+    async fn exchange(&self, request: &mut Request, authorization: Option<&HeaderValue>) -> Result<Outcome> {
+        let progress = Progress::start();
+        let sent = self.to_http(request, authorization, &progress)?;
+        let _permit = self.throttle.enter(request.lane()).await;
+        let answer = tokio::select! {
+            answer = self.http.send(sent) => answer,
+            () = progress.stalled(self.limits.first_byte) => Err(SendError::new(SendErrorKind::Timeout)),
+        };
+        Ok(match answer {
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                let body = bounded(body, &self.limits);
+                let response =
+                    Response { head, body, url: request.trail.url.clone(), destination: request.trail.destination };
+                Outcome::of(response, request)
+            }
+            // What the body of the request died of says more than the broken connection that followed.
+            Err(error) => match progress.failure() {
+                Some(failure) => Outcome::Failed(failure),
+                None => Outcome::of_failure(error.kind(), refusal::of_send(error, &request.trail.url)),
+            },
+        })
+    }
+
+    fn to_http(
+        &self,
+        request: &mut Request,
+        authorization: Option<&HeaderValue>,
+        progress: &Progress,
+    ) -> Result<http::Request<Body>> {
+        let body = request.open()?;
+        let length = body.length();
+        let body = match request.lane() {
+            Lane::Streamed => Body::stream(progress.watch(body.into_stream()), length),
+            Lane::Light => body,
+        };
+        let mut sent = http::Request::builder()
+            .method(request.method.clone())
+            .uri(request.trail.url.as_str())
+            .extension(request.trail.destination)
+            .body(body)
+            .map_err(|error| Error::new(gantri_core::ErrorKind::Protocol, request.what()).with_source(error))?;
+        let headers = sent.headers_mut();
+        headers.clone_from(&request.headers);
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        Ok(sent)
+    }
+
+    fn follow(&self, request: &Request, to: &str) -> Result<Trail> {
+        let trail = request.trail.follow(&self.supplier, &self.limits, to).map_err(|error| error.during(request.what()))?;
+        tracing::debug!(request = request.what(), to = %crate::http::url::Redacted(&trail.url), "redirected");
+        Ok(trail)
+    }
+
+    async fn explain(&self, outcome: Outcome, request: &Request, attempt: &Attempt) -> Error {
+        let error = match outcome {
+            Outcome::Success(refusal) | Outcome::Challenge(_, refusal) | Outcome::Refused(refusal) => {
+                return refusal::of_status(refusal, request, &self.limits).await;
+            }
+            Outcome::Closed(error) | Outcome::Failed(error) => error,
+            Outcome::Redirect(_) => Error::new(gantri_core::ErrorKind::Protocol, "redirected"),
+        };
+        match attempt.tries {
+            1 => error.during(request.what()),
+            tries => error.during(format_args!("{} ({tries} tries)", request.what())),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What an answer means, before anything acts on it.
+
+use std::time::{Duration, SystemTime};
+
+use gantri_core::Error;
+use gantri_spec::wire::Challenge;
+use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+
+use super::redirect::redirects;
+use super::{Request, Response};
+use crate::http::SendErrorKind;
+
+/// What became of one try.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A status that answers the request.
+    Success(Response),
+    /// Go there instead.
+    Redirect(String),
+    /// The registry wants to know who asks.
+    Challenge(Vec<Challenge>, Response),
+    /// A status that refuses the request.
+    Refused(Response),
+    /// The connection ended before the answer began (H1, H23).
+    Closed(Error),
+    /// No answer, for a reason that the error knows.
+    Failed(Error),
+}
+
+/// As much of an outcome as deciding about a retry takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Trouble {
+    Closed,
+    Failed(gantri_core::Retry),
+    Status(StatusCode, Option<Duration>),
+}
+
+impl Outcome {
+    /// What this answer means for this request.
+    pub(super) fn of(response: Response, request: &Request) -> Self {
+        let status = response.head.status;
+        if status.is_success() {
+            return Self::Success(response);
+        }
+        if redirects(&request.method, status)
+            && let Some(to) = text(&response.head.headers, &LOCATION)
+        {
+            return Self::Redirect(to.to_owned());
+        }
+        // Only the registry itself may ask who we are: whatever it leads to is none of our credentials' business (A1, A4).
+        if status == StatusCode::UNAUTHORIZED && request.trail.at_home {
+            let asked = response.head.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+            return Self::Challenge(Challenge::parse_all(asked), response);
+        }
+        Self::Refused(response)
+    }
+
+    /// What a missing answer means.
+    pub(super) fn of_failure(kind: SendErrorKind, error: Error) -> Self {
+        match kind {
+            SendErrorKind::Closed => Self::Closed(error),
+            _ => Self::Failed(error),
+        }
+    }
+
+    /// What went wrong, for the retry policy.
+    pub(super) fn trouble(&self) -> Trouble {
+        match self {
+            Self::Closed(_) => Trouble::Closed,
+            Self::Failed(error) => Trouble::Failed(error.retry()),
+            Self::Success(response) | Self::Challenge(_, response) | Self::Refused(response) => {
+                Trouble::Status(response.head.status, retry_after(&response.head.headers, SystemTime::now()))
+            }
+            Self::Redirect(_) => Trouble::Failed(gantri_core::Retry::Never),
+        }
+    }
+}
+
+/// How long the other side asks to wait: seconds or a date (H8). Junk and negative numbers are no answer; a date that has
+/// passed is now.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = text(headers, &RETRY_AFTER)?.trim();
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds is still a number: a very long time.
+        return (!value.is_empty()).then(|| Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    Some(until.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+/// A header's value, if it is there and is text.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,84 @@
+//! Every knob of the server, with its unit and its reason.
+//!
+//! What may be set is decided here and nowhere else; what a bound means when it is hit is for the file that hits it.
+
+use std::time::Duration;
+
+use gantri_core::Limits;
+
+/// How a server behaves. Start from [`ServerOptions::default`] and set what differs.
+///
+/// ```
+/// use std::time::Duration;
+/// use gantri_server::ServerOptions;
+///
+/// let options = ServerOptions::default().with_drain(Duration::from_secs(2)).with_uploads(16);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    pub(crate) limits: Limits,
+    pub(crate) drain: Duration,
+    pub(crate) head: Duration,
+    pub(crate) body_idle: Duration,
+    pub(crate) upload_idle: Duration,
+    pub(crate) uploads: usize,
+    pub(crate) connections: usize,
+}
+
+impl ServerOptions {
+    /// The bounds shared with the rest of the library. The server reads [`Limits::manifest`].
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long requests in flight may go on once the server was told to stop (R11). Default 10 seconds.
+    pub fn with_drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// How long a connection may take to send the head of its next request (R3). Default 10 seconds.
+    pub fn with_head(mut self, head: Duration) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// How long a request's body may pause between two chunks (R3). Default 60 seconds.
+    pub fn with_body_idle(mut self, idle: Duration) -> Self {
+        self.body_idle = idle;
+        self
+    }
+
+    /// How long an upload may rest between two chunks before it is forgotten (R3). Default 1 hour.
+    pub fn with_upload_idle(mut self, idle: Duration) -> Self {
+        self.upload_idle = idle;
+        self
+    }
+
+    /// Uploads under way at the same time (R3); who comes later is told to try again. Default 1,024.
+    pub fn with_uploads(mut self, most: usize) -> Self {
+        self.uploads = most;
+        self
+    }
+
+    /// Connections open at the same time (R3); who comes later waits in the listener's queue. Default 1,024.
+    pub fn with_connections(mut self, most: usize) -> Self {
+        self.connections = most;
+        self
+    }
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            drain: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            body_idle: Duration::from_mins(1),
+            upload_idle: Duration::from_hours(1),
+            uploads: 1_024,
+            connections: 1_024,
+        }
+    }
+}

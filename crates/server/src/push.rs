@@ -1,0 +1,249 @@
+//! Handlers: push. Blobs in one request or many, mounts, manifests.
+//!
+//! This file decides what a request asks of an upload and what is answered; who may write to it and until when is decided
+//! in `uploads.rs`, whether the bytes are right by the registry behind.
+
+use bytes::Bytes;
+use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Result};
+use gantri_spec::wire::{Endpoint, ErrorCode, UploadRange};
+use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::body::RequestBody;
+use crate::respond::{Reply, Response, SUBJECT, TAG, UPLOAD_UUID, failure};
+use crate::service::Served;
+use crate::uploads::{Room, Session, Turn};
+
+/// end-4a, end-4c.
+pub(crate) async fn start_upload(
+    served: &Served,
+    repo: &RepositoryName,
+    algorithm: Option<Algorithm>,
+) -> Result<Response> {
+    let room = served.uploads.admit().await?;
+    let upload = served.registry.start_upload(repo, algorithm.unwrap_or(Algorithm::Sha256)).await?;
+    started(served, room, repo, upload)
+}
+
+/// end-4b. A body of unknown length can only be an upload of its own, for a blob is put with its size.
+pub(crate) async fn put_blob_at_once(
+    served: &Served,
+    repo: &RepositoryName,
+    digest: &Digest,
+    body: &RequestBody,
+) -> Result<Response> {
+    if let Some(length) = body.length() {
+        let blob = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), length);
+        served.registry.put_blob(repo, &blob, BlobBody::once(body.stream())).await?;
+        return created_blob(repo, digest);
+    }
+    let mut upload = served.registry.start_upload(repo, digest.algorithm()).await?;
+    while let Some(chunk) = body.next().await? {
+        upload.write(chunk).await?;
+    }
+    upload.commit(digest).await?;
+    created_blob(repo, digest)
+}
+
+/// end-11. A blob that can't be mounted is uploaded instead; why it can't is not told, so that nobody learns what is in a
+/// repository that is closed to them (R6).
+pub(crate) async fn mount_blob(
+    served: &Served,
+    repo: &RepositoryName,
+    digest: &Digest,
+    from: Option<&RepositoryName>,
+) -> Result<Response> {
+    let room = served.uploads.admit().await?;
+    match served.registry.mount_blob(repo, digest, from).await {
+        Ok(Mount::Mounted) => return created_blob(repo, digest),
+        Ok(Mount::Started(upload)) => return started(served, room, repo, upload),
+        Ok(_) => {}
+        Err(error) if is_no_mount(error.kind()) => tracing::debug!(%error, "no mount, so an upload"),
+        Err(error) => return Err(error),
+    }
+    let algorithm = Some(digest.algorithm()).filter(|algorithm| *algorithm != Algorithm::Other);
+    let upload = served.registry.start_upload(repo, algorithm.unwrap_or(Algorithm::Sha256)).await?;
+    started(served, room, repo, upload)
+}
+
+/// end-13.
+pub(crate) async fn upload_status(served: &Served, repo: &RepositoryName, id: &str) -> Result<Response> {
+    let session = served.uploads.find(repo, id).await?;
+    let offset = session.offset().await?;
+    stands(Reply::new(StatusCode::NO_CONTENT), &session, offset).empty()
+}
+
+/// end-5. Without a `Content-Range` the body is simply what comes next: docker and skopeo send a blob of a length they
+/// do not know that way.
+pub(crate) async fn write_upload(
+    served: &Served,
+    repo: &RepositoryName,
+    id: &str,
+    headers: &HeaderMap,
+    body: &RequestBody,
+) -> Result<Response> {
+    let session = served.uploads.find(repo, id).await?;
+    let mut turn = session.turn().await?;
+    match append(&mut turn, headers, body).await? {
+        Appended::Yes => accepted(&session, turn.offset()),
+        Appended::OutOfOrder => out_of_order(&session, turn.offset()),
+    }
+}
+
+/// end-6. A body is the last chunk, or with a fresh upload the whole blob.
+pub(crate) async fn commit_upload(
+    served: &Served,
+    repo: &RepositoryName,
+    id: &str,
+    digest: &Digest,
+    headers: &HeaderMap,
+    body: &RequestBody,
+) -> Result<Response> {
+    let session = served.uploads.find(repo, id).await?;
+    let mut turn = session.turn().await?;
+    if let Appended::OutOfOrder = append(&mut turn, headers, body).await? {
+        return out_of_order(&session, turn.offset());
+    }
+    served.uploads.close(turn)?.commit(digest).await?;
+    created_blob(repo, digest)
+}
+
+/// end-14.
+pub(crate) async fn cancel_upload(served: &Served, repo: &RepositoryName, id: &str) -> Result<Response> {
+    let turn = served.uploads.find(repo, id).await?.turn().await?;
+    served.uploads.close(turn)?.cancel().await?;
+    Reply::new(StatusCode::NO_CONTENT).empty()
+}
+
+/// end-7a, end-7b.
+pub(crate) async fn put_manifest(
+    served: &Served,
+    repo: &RepositoryName,
+    at: &Selector,
+    mut tags: Vec<Tag>,
+    headers: &HeaderMap,
+    body: &RequestBody,
+) -> Result<Response> {
+    let bytes = body.gather(served.options.limits.manifest, "manifest").await?;
+    let manifest = named_manifest(at, media_type(headers, &bytes)?, bytes)?;
+    // The type is decided here, once: a document that is two things at the same time is refused (M1).
+    manifest
+        .parse()
+        .map_err(|source| Error::new(ErrorKind::ManifestInvalid, format!("push manifest {at}: {source}")))?;
+    let asked_for = tags.clone();
+    if let Selector::Tag(tag) = at {
+        tags.push(tag.clone());
+    }
+    let put = served.registry.put_manifest(repo, &manifest, &tags).await?;
+    let digest = manifest.digest();
+    let mut reply = Reply::new(StatusCode::CREATED)
+        .location(&Endpoint::Manifest { repo: repo.clone(), at: Selector::Digest(digest.clone()) })
+        .digest(digest);
+    for tag in asked_for.iter().filter(|tag| put.tags.contains(tag)) {
+        reply = reply.header(TAG, tag);
+    }
+    if let Some(subject) = &put.subject {
+        reply = reply.header(SUBJECT, subject);
+    }
+    reply.empty()
+}
+
+/// By digest, the bytes must have it (R5).
+fn named_manifest(at: &Selector, media_type: MediaType, bytes: Bytes) -> Result<RawManifest> {
+    match at {
+        Selector::Tag(_) => Ok(RawManifest::new(media_type, bytes)),
+        Selector::Digest(digest) => RawManifest::expect_digest(digest, media_type, bytes)
+            .map_err(|source| Error::new(ErrorKind::DigestMismatch, format!("push manifest {at}: {source}"))),
+    }
+}
+
+/// The type a manifest is pushed as; clients that leave it out mean what the document says of itself.
+fn media_type(headers: &HeaderMap, bytes: &[u8]) -> Result<MediaType> {
+    #[derive(serde::Deserialize)]
+    struct Typed {
+        #[serde(rename = "mediaType")]
+        media_type: MediaType,
+    }
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
+    given.or_else(|| Some(serde_json::from_slice::<Typed>(bytes).ok()?.media_type)).ok_or_else(|| {
+        Error::new(ErrorKind::ManifestInvalid, "push manifest: neither Content-Type nor mediaType say what it is")
+    })
+}
+
+enum Appended {
+    Yes,
+    OutOfOrder,
+}
+
+/// Appends a body if it belongs where the upload stands (R4).
+async fn append(turn: &mut Turn, headers: &HeaderMap, body: &RequestBody) -> Result<Appended> {
+    let Some(range) = headers.get(header::CONTENT_RANGE) else {
+        return turn.append(body, body.length()).await.map(|()| Appended::Yes);
+    };
+    let range = range.to_str().ok().and_then(|range| range.parse::<UploadRange>().ok());
+    let Some(range) = range.filter(|range| range.start == turn.offset()) else {
+        tracing::debug!(?range, offset = turn.offset(), "chunk out of order");
+        return Ok(Appended::OutOfOrder);
+    };
+    let length = body.length();
+    // An empty chunk has no honest range; `0-0` is what is sent for it.
+    let declared = if range.may_be_empty() && length == Some(0) { 0 } else { range.end - range.start };
+    if length.is_some_and(|length| length != declared) {
+        let what = format!("upload: a chunk of {declared} bytes by its range, {} by its length", length.unwrap_or(0));
+        return Err(Error::new(ErrorKind::SizeMismatch, what));
+    }
+    turn.append(body, Some(declared)).await.map(|()| Appended::Yes)
+}
+
+fn started(served: &Served, room: Room, repo: &RepositoryName, upload: Box<dyn BlobUpload>) -> Result<Response> {
+    let offset = upload.offset();
+    let session = served.uploads.open(room, repo, upload)?;
+    accepted(&session, offset)
+}
+
+fn accepted(session: &Session, offset: u64) -> Result<Response> {
+    stands(Reply::new(StatusCode::ACCEPTED), session, offset).empty()
+}
+
+/// Says where the upload is, and how far.
+fn stands(reply: Reply, session: &Session, offset: u64) -> Reply {
+    reply
+        .location(&session_endpoint(session))
+        .header(header::RANGE, UploadRange::received(offset))
+        .header(UPLOAD_UUID, session.id())
+}
+
+/// A 416 that says how to go on.
+fn out_of_order(session: &Session, offset: u64) -> Result<Response> {
+    let what = format!("upload to {}: out of order, it stands at {offset}", session.repository());
+    let mut response = failure(&Error::new(ErrorKind::RangeInvalid, what));
+    let extra = stands(Reply::new(StatusCode::RANGE_NOT_SATISFIABLE), session, offset).empty()?;
+    for name in [header::LOCATION, header::RANGE, UPLOAD_UUID] {
+        let value = extra.headers().get(&name).cloned();
+        response.headers_mut().extend(value.map(|value: HeaderValue| (name, value)));
+    }
+    Ok(response)
+}
+
+fn session_endpoint(session: &Session) -> Endpoint {
+    Endpoint::UploadStatus { repo: session.repository().clone(), id: session.id().to_owned() }
+}
+
+fn created_blob(repo: &RepositoryName, digest: &Digest) -> Result<Response> {
+    Reply::new(StatusCode::CREATED)
+        .location(&Endpoint::Blob { repo: repo.clone(), digest: digest.clone() })
+        .digest(digest)
+        .empty()
+}
+
+/// Whether the blob may still be uploaded where it could not be mounted.
+fn is_no_mount(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::BlobUnknown
+            | ErrorKind::RepositoryUnknown
+            | ErrorKind::Denied
+            | ErrorKind::Unauthorized
+            | ErrorKind::Unsupported
+    )
+}

@@ -1,0 +1,147 @@
+//! One request, one answer: what was asked is read once, then one `match` hands it to its handler.
+//!
+//! What a request line means is decided in `gantri-spec`; what is answered, in the handlers. This file decides what all
+//! requests have in common: the span they run in, and that there is always an answer.
+
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gantri_core::{Registry, Result};
+use gantri_spec::wire::Endpoint;
+use http::request::Parts;
+use http::{Method, Request, Version, header};
+use hyper::body::Body;
+use tower_service::Service;
+use tracing::Instrument;
+
+use crate::body::RequestBody;
+use crate::options::ServerOptions;
+use crate::respond::{self, Response, ResponseBody};
+use crate::uploads::Uploads;
+use crate::{discover, manage, pull, push};
+
+/// Any registry as a [`tower_service::Service`] of HTTP requests; clones are handles on the same one.
+///
+/// It expects the whole path, `/v2/` included, needs a tokio runtime with time enabled, and never fails: whatever goes
+/// wrong is a response.
+///
+/// # Cancel safety
+/// A request whose future is dropped leaves nothing half done: an upload in steps stands at what was acknowledged, all
+/// else happened or did not.
+#[derive(Clone)]
+pub struct RegistryService(Arc<Served>);
+
+/// What the handlers work on.
+pub(crate) struct Served {
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) options: ServerOptions,
+    pub(crate) uploads: Uploads,
+}
+
+impl RegistryService {
+    /// A service over this registry.
+    pub fn new(registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
+        let uploads = Uploads::new(options.uploads, options.upload_idle);
+        Self(Arc::new(Served { registry, options, uploads }))
+    }
+
+    async fn answer(self, head: Parts, body: RequestBody) -> Response {
+        let begun = Instant::now();
+        let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query());
+        let span = span(&head, endpoint.as_ref().ok());
+        let answer = async {
+            let mut response = match &endpoint {
+                Ok(endpoint) => {
+                    let handled = self.0.handle(endpoint, &head, &body).await;
+                    handled.unwrap_or_else(|error| respond::failure(&error))
+                }
+                Err(error) => respond::no_endpoint(error),
+            };
+            let status = response.status();
+            if head.version < Version::HTTP_2 && (status.is_client_error() || status.is_server_error()) {
+                body.linger(head.headers.contains_key(header::EXPECT)).await;
+            }
+            if head.method == Method::HEAD {
+                *response.body_mut() = ResponseBody::empty();
+            }
+            tracing::debug!(status = status.as_u16(), after = ?begun.elapsed(), "answered");
+            response
+        };
+        answer.instrument(span).await
+    }
+}
+
+impl Served {
+    async fn handle(&self, endpoint: &Endpoint, head: &Parts, body: &RequestBody) -> Result<Response> {
+        let headers = &head.headers;
+        match endpoint {
+            Endpoint::Ping => pull::ping(),
+            Endpoint::ResolveManifest { repo, at } => pull::resolve_manifest(self, repo, at).await,
+            Endpoint::Manifest { repo, at } => pull::manifest(self, repo, at).await,
+            Endpoint::ResolveBlob { repo, digest } => pull::resolve_blob(self, repo, digest).await,
+            Endpoint::Blob { repo, digest } => pull::blob(self, repo, digest, headers).await,
+
+            Endpoint::StartUpload { repo, algorithm } => push::start_upload(self, repo, *algorithm).await,
+            Endpoint::PutBlobAtOnce { repo, digest } => push::put_blob_at_once(self, repo, digest, body).await,
+            Endpoint::MountBlob { repo, digest, from } => push::mount_blob(self, repo, digest, from.as_ref()).await,
+            Endpoint::UploadStatus { repo, id } => push::upload_status(self, repo, id).await,
+            Endpoint::WriteUpload { repo, id } => push::write_upload(self, repo, id, headers, body).await,
+            Endpoint::CommitUpload { repo, id, digest } => {
+                push::commit_upload(self, repo, id, digest, headers, body).await
+            }
+            Endpoint::CancelUpload { repo, id } => push::cancel_upload(self, repo, id).await,
+            Endpoint::PutManifest { repo, at, tags } => {
+                push::put_manifest(self, repo, at, tags.clone(), headers, body).await
+            }
+
+            Endpoint::Tags { repo, page } => discover::tags(self, repo, page).await,
+            Endpoint::Repositories { page } => discover::repositories(self, page).await,
+            Endpoint::Referrers { repo, digest, artifact_type } => {
+                discover::referrers(self, repo, digest, artifact_type.as_ref()).await
+            }
+
+            Endpoint::DeleteManifest { repo, at } => manage::delete_manifest(self, repo, at).await,
+            Endpoint::DeleteBlob { repo, digest } => manage::delete_blob(self, repo, digest).await,
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for RegistryService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Response = http::Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let body = RequestBody::new(body, self.0.options.body_idle);
+        self.clone().answer(head, body).map(Ok).boxed()
+    }
+}
+
+impl fmt::Debug for RegistryService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryService").field("registry", &self.0.registry).finish_non_exhaustive()
+    }
+}
+
+/// One span a request. Never the query: a day will come when somebody puts a secret there.
+fn span(head: &Parts, endpoint: Option<&Endpoint>) -> tracing::Span {
+    let id = endpoint.map(Endpoint::id);
+    let repository = endpoint.and_then(Endpoint::repository).map(tracing::field::display);
+    tracing::info_span!("request", method = %head.method, path = head.uri.path(), endpoint = id, repository)
+}

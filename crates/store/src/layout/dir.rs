@@ -1,0 +1,205 @@
+//! A directory held open, and everything that is done to the file system below it.
+//!
+//! This is the one file that makes system calls on names. Names are single components that come from parsed types, and
+//! no symbolic link is followed (T19): only the root, which the user named, is opened by path. Every error says what
+//! was being done to which path.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantri_core::{Error, ErrorKind, Result};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+/// An open directory. Clones share the handle.
+#[derive(Clone, Debug)]
+pub(super) struct Dir {
+    fd: Arc<OwnedFd>,
+    path: Arc<Path>,
+}
+
+/// A regular file opened for reading, with its size in bytes when it was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) size: u64,
+    pub(super) path: PathBuf,
+}
+
+impl Dir {
+    /// The directory that the user named; its path may lead through symbolic links.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
+        Ok(Self { fd: Arc::new(fd), path: path.into() })
+    }
+
+    /// A sub-directory, if it is there.
+    ///
+    /// # Errors
+    /// `Io` if it is a symbolic link, or no directory.
+    pub(super) fn dir(&self, name: &str) -> Result<Option<Self>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self { fd: Arc::new(fd), path: self.path_of(name).into() })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(refused(&self.path_of(name), "not a directory")),
+            Err(errno) => Err(self.failed("open", name, errno)),
+        }
+    }
+
+    /// A sub-directory, made and put on disk if it is not there yet.
+    pub(super) fn make_dir(&self, name: &str) -> Result<Self> {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) => self.sync()?,
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(self.failed("create", name, errno)),
+        }
+        let made = self.dir(name)?;
+        made.ok_or_else(|| self.failed("open", name, Errno::NOENT))
+    }
+
+    /// A file to read, if it is there. Opening never waits, whatever it is.
+    ///
+    /// # Errors
+    /// `Io` if it is anything but a regular file (T19).
+    pub(super) fn file(&self, name: &str) -> Result<Option<Opened>> {
+        self.open_file(name, OFlags::RDONLY)
+    }
+
+    /// A file to read and write, if it is there; as [`file`](Self::file).
+    pub(super) fn file_to_write(&self, name: &str) -> Result<Option<Opened>> {
+        self.open_file(name, OFlags::RDWR)
+    }
+
+    /// A new, empty file; none if the name is taken.
+    pub(super) fn create(&self, name: &str) -> Result<Option<File>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o666)) {
+            Ok(fd) => Ok(Some(File::from(fd))),
+            Err(Errno::EXIST) => Ok(None),
+            Err(errno) => Err(self.failed("create", name, errno)),
+        }
+    }
+
+    /// The bytes of a small file, at most `limit` of them; none if it is not there.
+    pub(super) fn read(&self, name: &str, limit: u64, limit_name: &str) -> Result<Option<Vec<u8>>> {
+        self.file(name)?.map(|opened| opened.read(limit, limit_name)).transpose()
+    }
+
+    /// Moves a file over whatever has the name at the target, which keeps it across a power cut.
+    pub(super) fn rename(&self, from: &str, to: &Self, name: &str) -> Result<()> {
+        rustix::fs::renameat(&self.fd, from, &to.fd, name).map_err(|errno| to.failed("rename to", name, errno))?;
+        to.sync()
+    }
+
+    /// Gives a file a second name in another directory, which keeps it across a power cut. Whether this file system can
+    /// do that; a name that is taken already is left as it is.
+    pub(super) fn link(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
+        match rustix::fs::linkat(&self.fd, from, &to.fd, name, AtFlags::empty()) {
+            Ok(()) => to.sync().map(|()| true),
+            Err(Errno::EXIST) => Ok(true),
+            Err(Errno::XDEV | Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP) => Ok(false),
+            Err(errno) => Err(to.failed("link", name, errno)),
+        }
+    }
+
+    /// Removes a file; whether it was there.
+    pub(super) fn remove(&self, name: &str) -> Result<bool> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.failed("remove", name, errno)),
+        }
+    }
+
+    /// Whether `file` is what `name` names at this moment.
+    pub(super) fn is_at(&self, file: &File, name: &str) -> Result<bool> {
+        let own = rustix::fs::fstat(file).map_err(|errno| self.failed("look at", name, errno))?;
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) => Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.failed("look at", name, errno)),
+        }
+    }
+
+    /// The names in here, but `.` and `..`, in no order; those that are not UTF-8 are not ours and left out.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let listing = rustix::fs::Dir::read_from(&self.fd).map_err(|errno| failed("list", &self.path, errno))?;
+        let mut names = Vec::new();
+        for entry in listing {
+            let entry = entry.map_err(|errno| failed("list", &self.path, errno))?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Puts the names in here on disk.
+    pub(super) fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).map_err(|errno| failed("sync", &self.path, errno))
+    }
+
+    /// Where this is, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a name in here is, for messages.
+    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn open_file(&self, name: &str, access: OFlags) -> Result<Option<Opened>> {
+        // Without NONBLOCK, opening a fifo would wait for its other end.
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let path = self.path_of(name);
+        let fd = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(refused(&path, "not a regular file")),
+            Err(errno) => return Err(failed("open", &path, errno)),
+        };
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| failed("look at", &path, errno))?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Err(refused(&path, "not a regular file"));
+        }
+        Ok(Some(Opened { file: File::from(fd), size: u64::try_from(stat.st_size).unwrap_or(0), path }))
+    }
+
+    fn failed(&self, action: &str, name: &str, errno: Errno) -> Error {
+        failed(action, &self.path_of(name), errno)
+    }
+}
+
+impl Opened {
+    /// All of it, at most `limit` bytes; memory grows with what is really read (rule 2).
+    pub(super) fn read(mut self, limit: u64, limit_name: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.file.by_ref().take(limit.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| io_error("read", &self.path, error))?;
+        if bytes.len() as u64 > limit {
+            return Err(Error::limit(format_args!("read {}", self.path.display()), limit_name, limit));
+        }
+        Ok(bytes)
+    }
+}
+
+/// A failure of the file system: what was being done to which path (S2).
+pub(super) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
+    Error::io(format!("{action} {}", path.display()), error)
+}
+
+fn failed(action: &str, path: &Path, errno: Errno) -> Error {
+    io_error(action, path, errno.into())
+}
+
+fn refused(path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::Io, format!("open {}: refused, {why}", path.display()))
+        .with_hint("links and special files inside an image layout are never followed")
+}

@@ -1,0 +1,157 @@
+//! `blobs/<algorithm>/<encoded>`: the only place that spells where a blob lies, and the steps by which one gets there.
+//!
+//! The steps are: a scratch file, written and hashed as chunks come; size and digest compared; `fsync`; rename; `fsync`
+//! of the directory. All of it blocks; `incoming.rs` keeps it off the reactor. Names come from a parsed [`Digest`] (M2),
+//! whose grammar has no separators and no dots at the start.
+
+use std::fs::File;
+use std::io::{Read, Write};
+
+use bytes::Bytes;
+use gantri_core::{Error, ErrorKind, Result};
+use gantri_spec::{Descriptor, Digest, Hasher};
+
+use super::dir::{Dir, Opened, io_error};
+use super::scratch::{Place, Scratch};
+
+/// The directory of all blobs, by algorithm; scratch files lie here too.
+pub(super) const BLOBS: &str = "blobs";
+
+/// A blob's file, if there is one. What it holds has not been looked at.
+pub(super) fn open(root: &Dir, digest: &Digest) -> Result<Option<Opened>> {
+    match home(root, digest)? {
+        Some(home) => home.file(digest.encoded()),
+        None => Ok(None),
+    }
+}
+
+/// Removes a blob's file; whether there was one. Readers that are open keep their bytes (R8).
+pub(super) fn remove(root: &Dir, digest: &Digest) -> Result<bool> {
+    match home(root, digest)? {
+        Some(home) => home.remove(digest.encoded()),
+        None => Ok(false),
+    }
+}
+
+/// The directory that a blob's file lies in, if it is there.
+pub(super) fn home(root: &Dir, digest: &Digest) -> Result<Option<Dir>> {
+    match root.dir(BLOBS)? {
+        Some(blobs) => blobs.dir(digest.algorithm_name()),
+        None => Ok(None),
+    }
+}
+
+/// The directory that a blob's file is to lie in.
+pub(super) fn make_home(root: &Dir, digest: &Digest) -> Result<Dir> {
+    root.make_dir(BLOBS)?.make_dir(digest.algorithm_name())
+}
+
+/// Stores bytes whose digest is known to be right, unless they are there; whether they are new.
+pub(super) fn put(root: &Dir, blob: &Descriptor, bytes: &Bytes) -> Result<bool> {
+    let Some((scratch, sink)) = begin(root, blob)? else { return Ok(false) };
+    sink.write(std::slice::from_ref(bytes))?.finish()?;
+    drop(scratch);
+    Ok(true)
+}
+
+/// Makes ready to receive a blob; none if it is there already, and whole.
+///
+/// A file of the right name and size is read and hashed, since another tool, or a power cut under it, may have left
+/// anything in it: what is broken is written anew (S1, S6). That costs far less than fetching it again.
+///
+/// # Errors
+/// `Unsupported` if the digest's algorithm can't be computed (M3); `Io`.
+pub(super) fn begin(root: &Dir, blob: &Descriptor) -> Result<Option<(Scratch, Sink)>> {
+    let hasher = hasher(&blob.digest)?;
+    if let Some(found) = open(root, &blob.digest)?
+        && found.size == blob.size
+        && hash(found, hasher.clone())? == blob.digest
+    {
+        return Ok(None);
+    }
+    let target = make_home(root, &blob.digest)?;
+    let (scratch, file) = Scratch::create(&root.make_dir(BLOBS)?)?;
+    let sink = Sink { file, place: scratch.place().clone(), target, hasher, written: 0, blob: blob.clone() };
+    Ok(Some((scratch, sink)))
+}
+
+/// Where the chunks of one blob go, until it is whole.
+#[derive(Debug)]
+pub(super) struct Sink {
+    file: File,
+    place: Place,
+    target: Dir,
+    hasher: Hasher,
+    written: u64,
+    blob: Descriptor,
+}
+
+impl Sink {
+    /// Adds chunks.
+    ///
+    /// # Errors
+    /// `SizeMismatch` before a byte more than announced is written (M6); `Io`.
+    pub(super) fn write(mut self, chunks: &[Bytes]) -> Result<Self> {
+        for chunk in chunks {
+            self.written += chunk.len() as u64;
+            if self.written > self.blob.size {
+                return Err(self.wrong_size("at least "));
+            }
+            self.hasher.update(chunk);
+            self.file.write_all(chunk).map_err(|error| io_error("write", &self.place.path(), error))?;
+        }
+        Ok(self)
+    }
+
+    /// Ends the blob: what was written is compared with what was announced, put on disk, and gets its name.
+    ///
+    /// # Errors
+    /// `SizeMismatch`, `DigestMismatch`; `Io`.
+    pub(super) fn finish(self) -> Result<()> {
+        if self.written != self.blob.size {
+            return Err(self.wrong_size(""));
+        }
+        let Self { file, place, target, hasher, blob, .. } = self;
+        let actual = hasher.finish();
+        if actual != blob.digest {
+            return Err(wrong_digest(&blob.digest, &actual));
+        }
+        settle(&file, &place, &target, &blob.digest)
+    }
+
+    fn wrong_size(&self, at_least: &str) -> Error {
+        let Descriptor { digest, size, .. } = &self.blob;
+        let what = format!("blob {digest}: size {size} expected, {at_least}{} received", self.written);
+        Error::new(ErrorKind::SizeMismatch, what)
+    }
+}
+
+/// The last steps of a blob that is known to be right: on disk first, then under its name (S1).
+pub(super) fn settle(file: &File, place: &Place, target: &Dir, digest: &Digest) -> Result<()> {
+    file.sync_all().map_err(|error| io_error("sync", &place.path(), error))?;
+    place.publish(target, digest.encoded())
+}
+
+/// Feeds all that is left of a file to a hasher.
+pub(super) fn hash(mut from: Opened, mut hasher: Hasher) -> Result<Digest> {
+    let mut buffer = vec![0; HASH_BUFFER];
+    loop {
+        match from.file.read(&mut buffer).map_err(|error| io_error("read", &from.path, error))? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// The hasher that can tell whether a blob is what it is called.
+pub(super) fn hasher(digest: &Digest) -> Result<Hasher> {
+    digest.hasher().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, format!("digest {digest}: this algorithm can't be verified"))
+    })
+}
+
+pub(super) fn wrong_digest(expected: &Digest, actual: &Digest) -> Error {
+    Error::new(ErrorKind::DigestMismatch, format!("blob {expected}: digest {actual} received"))
+}
+
+const HASH_BUFFER: usize = 128 * 1024;

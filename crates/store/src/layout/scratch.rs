@@ -1,0 +1,94 @@
+//! Files that are not finished: where they lie, who removes them, and how those of dead processes are told from live ones.
+//!
+//! A scratch file lies in `blobs/` under a name that no other tool looks at, and is moved to its final name when it is
+//! whole. Its guard removes it otherwise. Its process holds a lock on it as long as it lives, so a scratch file whose
+//! lock is free belongs to nobody: whoever makes the next one sweeps it away, whatever its age.
+
+use std::fs::{File, TryLockError};
+use std::path::PathBuf;
+
+use gantri_core::{Error, ErrorKind, Result};
+
+use super::dir::Dir;
+
+/// Begins the name of every scratch file. Other tools list `blobs/<algorithm>/` at most.
+const PREFIX: &str = ".gantri-";
+
+/// Removes an unfinished file when it is dropped, at once and on the thread that drops it: whoever gives up a write and
+/// then ends the process leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct Scratch(Place);
+
+/// Where an unfinished file lies.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    dir: Dir,
+    name: String,
+}
+
+impl Scratch {
+    /// A new, empty file in `dir`, locked by this process; scratch files of dead processes are swept away.
+    pub(super) fn create(dir: &Dir) -> Result<(Self, File)> {
+        sweep(dir)?;
+        for _ in 0..MAX_TRIES {
+            let name = format!("{PREFIX}{}", random_id()?);
+            let Some(file) = dir.create(&name)? else { continue };
+            let scratch = Self(Place { dir: dir.clone(), name });
+            // A sweep between the two calls may have taken the file for abandoned: then it is gone, or locked by it.
+            if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && dir.is_at(&file, &scratch.0.name)? {
+                return Ok((scratch, file));
+            }
+        }
+        let what = format!("create a temporary file in {}: {MAX_TRIES} names were taken", dir.path().display());
+        Err(Error::new(ErrorKind::Io, what))
+    }
+
+    /// Where it is; what is published from there no longer is.
+    pub(super) fn place(&self) -> &Place {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Once published the name is free, and as names are random nobody took it since: this finds nothing then.
+        if let Err(error) = self.0.dir.remove(&self.0.name) {
+            tracing::debug!(%error, "a temporary file stays behind until the next write");
+        }
+    }
+}
+
+impl Place {
+    /// Gives the file its final name, and puts that on disk. The file's bytes must be on disk already.
+    pub(super) fn publish(&self, to: &Dir, name: &str) -> Result<()> {
+        self.dir.rename(&self.name, to, name)
+    }
+
+    /// For messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.dir.path_of(&self.name)
+    }
+}
+
+/// Removes the scratch files in `dir` whose process is dead.
+fn sweep(dir: &Dir) -> Result<()> {
+    for name in dir.names()?.iter().filter(|name| name.starts_with(PREFIX)) {
+        // One that can't be opened is not ours to judge.
+        let Ok(Some(found)) = dir.file_to_write(name) else { continue };
+        if found.file.try_lock().is_ok() {
+            dir.remove(name)?;
+        }
+    }
+    Ok(())
+}
+
+/// 128 random bits in hexadecimal: a name that nobody else has and nobody can guess (R2).
+pub(super) fn random_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(format!("{:032x}", u128::from_ne_bytes(bytes))),
+        Err(error) => Err(Error::new(ErrorKind::Io, "make a random name: no randomness").with_source(error)),
+    }
+}
+
+const MAX_TRIES: u32 = 100;

@@ -1,0 +1,1 @@
+//! Harnesses for the tests of gantri: scripted servers, image fixtures, process helpers.
