@@ -1,1 +1,35 @@
-fn main() {}
+//! The project's own chores. Each is a module, and a line in `main`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who runs it")]
+
+mod bench;
+mod check;
+mod interop;
+mod layout;
+mod server;
+mod tool;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  check [--only STEP]... [--skip STEP]...   everything a change must pass
+  interop                                   our client and server against other people's
+  bench                                     speed and memory against a peer in the same run";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["check", options @ ..] => check::check(options),
+        ["interop"] => interop::interop(),
+        ["bench"] => bench::bench(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -47,7 +47,7 @@ pub(crate) fn need_debian(programs: &[(&str, &str)]) -> Result {
         return Ok(());
     }
     println!("installing {}", missing.join(" "));
-    run(command("apt-get", ["update", "-qq"]))?;
+    run(&mut command("apt-get", ["update", "-qq"]))?;
     run(command("apt-get", ["install", "-y", "-qq", "--no-install-recommends"]).args(&missing))?;
     match programs.iter().find(|(program, _)| find(program).is_none()) {
         Some((program, package)) => Err(format!("{program} is still missing after installing {package}")),

@@ -31,9 +31,18 @@ pub(crate) struct Global {
     /// Say what is decided and why; twice for every detail
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Speak http to the registry, not https; loopback hosts need no flag
-    #[arg(long, global = true)]
-    pub(crate) plain_http: bool,
+    /// When to speak http to a registry and not https
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = Http::Auto,
+        default_missing_value = "always"
+    )]
+    pub(crate) plain_http: Http,
 }
 
 /// How data is printed.
@@ -43,6 +52,17 @@ pub(crate) enum Format {
     Text,
     /// One JSON document.
     Json,
+}
+
+/// When to speak http to a registry and not https.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Http {
+    /// To loopback hosts
+    Auto,
+    /// To every host
+    Always,
+    /// To none
+    Never,
 }
 
 /// A choice among the platforms of an index.

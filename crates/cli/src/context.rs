@@ -6,7 +6,7 @@ use gantri::config::DockerConfig;
 use gantri::{Client, Error, ErrorKind, LayoutPath, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::args::{Global, PlatformArg};
+use crate::args::{Global, Http, PlatformArg};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
@@ -31,10 +31,12 @@ impl Context {
         platform: Option<&PlatformArg>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Failure> {
-        let mut client = Client::builder().observer(observer);
-        if global.plain_http {
-            client = client.plain_http(PlainHttp::Always);
-        }
+        let plain_http = match global.plain_http {
+            Http::Auto => PlainHttp::Auto,
+            Http::Always => PlainHttp::Always,
+            Http::Never => PlainHttp::Never,
+        };
+        let mut client = Client::builder().observer(observer).plain_http(plain_http);
         if let Some(platform) = platform.and_then(|arg| arg.platform.as_deref()) {
             client = client.platform(parse_platform(platform)?);
         }

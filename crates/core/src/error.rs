@@ -233,12 +233,9 @@ impl ErrorKind {
             Self::RangeInvalid => ErrorCode::RangeInvalid,
             Self::RateLimited => ErrorCode::TooManyRequests,
             Self::Unavailable | Self::Timeout | Self::Connect => ErrorCode::Unavailable,
-            Self::Protocol
-            | Self::NotARegistry
-            | Self::LimitExceeded
-            | Self::Io
-            | Self::Credentials
-            | Self::Config => ErrorCode::Unknown,
+            Self::Protocol | Self::NotARegistry | Self::LimitExceeded | Self::Io | Self::Credentials | Self::Config => {
+                ErrorCode::Unknown
+            }
         }
     }
 
@@ -365,8 +362,9 @@ mod tests {
     #[test]
     fn the_message_is_action_then_what_then_evidence() {
         let body = ErrorBody::one(ErrorCode::ManifestUnknown, "manifest unknown");
-        let error =
-            Error::from_wire(StatusCode::NOT_FOUND, Some(body), "refused").during("inner").during("pull ghcr.io/a/b:v1");
+        let error = Error::from_wire(StatusCode::NOT_FOUND, Some(body), "refused")
+            .during("inner")
+            .during("pull ghcr.io/a/b:v1");
         assert_eq!(error.to_string(), "pull ghcr.io/a/b:v1: inner: refused: manifest unknown (404 MANIFEST_UNKNOWN)");
         assert_eq!(error.kind(), ErrorKind::ManifestUnknown);
     }

@@ -44,6 +44,10 @@ pub struct Limits {
     pub first_byte: Duration,
     /// Time between two chunks of a body. Default 30 seconds.
     pub idle: Duration,
+    /// Bytes that a body must bring in each `slow_window` of waiting for it, or it counts as stalled (H11). Default 60 KiB.
+    pub slow_bytes: u64,
+    /// See `slow_bytes`. Default 60 seconds.
+    pub slow_window: Duration,
     /// Requests in flight to one host. Default 8.
     pub concurrent_requests: usize,
     /// Layers fetched at the same time by one job. Default 3.
@@ -93,6 +97,8 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_mins(1),
             idle: Duration::from_secs(30),
+            slow_bytes: 60 * KIB,
+            slow_window: Duration::from_mins(1),
             concurrent_requests: 8,
             concurrent_layers: 3,
             index_depth: 4,

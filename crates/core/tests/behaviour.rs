@@ -1,6 +1,6 @@
 //! The behaviour suite over the registry in memory.
 
-use gantri_core::testkit::{Feature, Profile, Subject};
+use gantri_core::testkit::Profile;
 use gantri_core::{Memory, registry_suite};
 
 registry_suite! {

@@ -1,14 +1,14 @@
 //! The paved path: one value for every registry and layout, one method for each job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use gantri_core::{
-    BlobReader, Discover, Error, ErrorKind, Limits, NoObserver, Observer, Pull, PullExt, Registry, Result,
+    BlobReader, Error, ErrorKind, Limits, NoObserver, Observer, Pull, PullExt, Registry, Result,
 };
-use gantri_image::{Resolved, Unpack, Unpacked};
+use gantri_image::{ImageBuilder, Layer, PackOptions, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push};
 use gantri_remote::{Credentials, PlainHttp};
 use gantri_spec::{
     ByteRange, Descriptor, Digest, Platform, RawManifest, Reference, RepositoryName, Selector, Tag,
@@ -65,9 +65,9 @@ impl Client {
         let doing = |error: Error| error.during(format_args!("pull {source}"));
         let place = self.open(source).await.map_err(doing)?;
         let layout = Layout::open_or_create(target.dir()).await.map_err(doing)?;
-        let tag = target.tag().or(place.tag()).cloned();
-        let target = tag.iter().fold(LayoutPath::new(target.dir()), |path, tag| path.with_tag(tag.clone()));
-        let manifest = place.image_job(self).pull_to(&layout, tag.as_ref()).await.map_err(doing)?;
+        let tags: Vec<Tag> = target.tag().cloned().or_else(|| place.tag()).into_iter().collect();
+        let manifest = self.bring(place, Arc::new(layout), &layout_repository()?, &tags).await.map_err(doing)?;
+        let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
         Ok(Pulled { manifest, target })
     }
 
@@ -84,11 +84,11 @@ impl Client {
         let doing = |error: Error| error.during(format_args!("push {target}"));
         let place = self.open(&source.clone().into()).await.map_err(doing)?;
         let remote = self.registries.at(target.host()).map_err(doing)?;
-        let tag = match target.selector() {
-            Selector::Tag(tag) => Some(tag),
-            Selector::Digest(_) => None,
+        let tags = match target.selector() {
+            Selector::Tag(tag) => vec![tag],
+            Selector::Digest(_) => Vec::new(),
         };
-        place.image_job(self).push_to(&remote, target.repository(), tag.as_ref()).await.map_err(doing)
+        self.bring(place, Arc::new(remote), target.repository(), &tags).await.map_err(doing)
     }
 
     /// Fetches the image for the client's platform and unpacks it to a root file system at `dir`, which must not exist or
@@ -102,7 +102,37 @@ impl Client {
     pub async fn unpack(&self, source: &Location, dir: &Path) -> Result<Unpacked> {
         let doing = |error: Error| error.during(format_args!("unpack {source}"));
         let place = self.open(source).await.map_err(doing)?;
-        place.image_job(self).unpack_to(dir).await.map_err(doing)
+        Unpack::new(place.registry, place.repository, place.selector)
+            .platform(self.platform.clone())
+            .limits(self.limits.clone())
+            .observer(Arc::clone(&self.observer))
+            .to(dir)
+            .await
+            .map_err(doing)
+    }
+
+    /// Packs directories as the layers of an image, lowest first, and puts it into a layout, which is made if it is not
+    /// there. The same trees give the same digest on every machine.
+    ///
+    /// # Errors
+    /// `Io`, naming the file that can't be read or written.
+    ///
+    /// # Cancel safety
+    /// Atomic: the image becomes visible last.
+    pub async fn build(&self, layers: &[PathBuf], target: &LayoutPath) -> Result<Descriptor> {
+        let doing = |error: Error| error.during(format_args!("build {target}"));
+        let layout = Layout::open_or_create(target.dir()).await.map_err(doing)?;
+        let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
+        let mut image = ImageBuilder::new(self.platform.clone());
+        for dir in layers {
+            let layer = Layer::pack(dir, target.dir(), PackOptions::default()).await.map_err(doing)?;
+            image = image.with_layer(layer);
+        }
+        let image = image.build();
+        let manifest = image.manifest.descriptor().clone();
+        let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
+        push(image, &layout, &layout_repository()?, &tags, &options).await.map_err(doing)?;
+        Ok(manifest)
     }
 
     /// A manifest as it is stored: the image's, or the index's.
@@ -187,7 +217,9 @@ impl Client {
         let tags = place.registry.tags(&place.repository, None);
         Ok(tags.map_err(move |error| error.during(&doing)).boxed())
     }
+}
 
+impl Client {
     async fn open(&self, location: &Location) -> Result<Place> {
         match location {
             Location::Registry(reference) => Ok(Place {
@@ -201,5 +233,97 @@ impl Client {
                 selector: path.selector(),
             }),
         }
+    }
+
+    /// One image from a place into a registry.
+    async fn bring(
+        &self,
+        from: Place,
+        target: Arc<dyn Registry>,
+        repository: &RepositoryName,
+        tags: &[Tag],
+    ) -> Result<Descriptor> {
+        let mut options = PullOptions::default();
+        options.platform = self.platform.clone();
+        options.limits = self.limits.clone();
+        options.observer = Arc::clone(&self.observer);
+        let Place { registry, repository: from, selector } = from;
+        let resolved = pull(registry, &from, &selector, target, repository, tags, &options).await?;
+        Ok(resolved.manifest.descriptor().clone())
+    }
+}
+
+/// The spec wants manifests of 4 megabytes supported.
+const SMALLEST_MANIFEST_LIMIT: u64 = 4_000_000;
+
+/// A location, opened.
+struct Place {
+    registry: Arc<dyn Registry>,
+    repository: RepositoryName,
+    selector: Selector,
+}
+
+impl Place {
+    /// The tag that was asked for, unless it was asked by digest.
+    fn tag(&self) -> Option<Tag> {
+        match &self.selector {
+            Selector::Tag(tag) => Some(tag.clone()),
+            Selector::Digest(_) => None,
+        }
+    }
+}
+
+/// A single layout is a registry of one repository, whose name nobody sees.
+fn layout_repository() -> Result<RepositoryName> {
+    "layout".parse().map_err(|error| Error::new(ErrorKind::NameInvalid, "the layout's repository").with_source(error))
+}
+
+impl ClientBuilder {
+    /// Who to be. Asked only when a registry asks. Default: anonymous everywhere.
+    pub fn credentials(mut self, credentials: Arc<dyn Credentials>) -> Self {
+        self.settings.credentials = credentials;
+        self
+    }
+
+    /// When to speak http. Default: to loopback hosts only.
+    pub fn plain_http(mut self, plain_http: PlainHttp) -> Self {
+        self.settings.plain_http = plain_http;
+        self
+    }
+
+    /// The bounds. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Which image of an index is meant. Default: this machine's platform.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Who hears about progress. Default: nobody.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// The client. Opens no connection.
+    ///
+    /// # Errors
+    /// `Config` if the bound on manifests is below what the spec asks every client to take.
+    pub fn build(self) -> Result<Client> {
+        let limits = self.settings.limits.clone();
+        if limits.manifest < SMALLEST_MANIFEST_LIMIT {
+            let what = format!("limit manifest = {}: at least {SMALLEST_MANIFEST_LIMIT} is needed", limits.manifest);
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        Ok(Client {
+            registries: Arc::new(Registries::new(self.settings)),
+            platform: self.platform.unwrap_or_else(Platform::host),
+            limits,
+            observer: self.observer,
+        })
     }
 }

@@ -9,7 +9,7 @@
 //! let client = Client::builder().build()?;
 //! let image: Location = "localhost:5000/team/app:v1".parse()?;
 //! let unpacked = client.unpack(&image, "rootfs".as_ref()).await?;
-//! println!("{} has {} entries", unpacked.manifest.digest, unpacked.entries);
+//! println!("{} has {} entries", unpacked.manifest, unpacked.entries);
 //! # Ok(())
 //! # }
 //! ```

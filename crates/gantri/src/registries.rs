@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Limits, Result};
-use gantri_remote::{Anonymous, Credentials, PlainHttp, Remote};
+use gantri_remote::{Credential, Credentials, PlainHttp, Remote};
 use gantri_spec::Host;
 
 /// The registries that a client speaks to.
@@ -24,7 +24,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { credentials: Arc::new(Anonymous), plain_http: PlainHttp::Auto, limits: Limits::default() }
+        Self { credentials: Arc::new(Credential::Anonymous), plain_http: PlainHttp::Auto, limits: Limits::default() }
     }
 }
 

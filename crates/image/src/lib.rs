@@ -17,6 +17,7 @@ mod progress;
 pub mod pull;
 pub mod push;
 pub mod resolve;
+mod stop;
 pub mod unpack;
 
 pub use build::{ImageBuilder, Layer, PackOptions};

@@ -113,7 +113,7 @@ impl RequestBody {
         }
         let discard = async {
             let mut left = LINGER_BYTES;
-            while let Ok(Some(chunk)) = self.next().await {
+            while let Ok(Ok(Some(chunk))) = timeout(LINGER_PAUSE, self.next()).await {
                 left = left.saturating_sub(chunk.len());
                 if left == 0 {
                     break;
@@ -139,3 +139,4 @@ fn broken(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
 /// Room for the rest of a chunk of the usual size.
 const LINGER_BYTES: usize = 16 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(5);
+const LINGER_PAUSE: Duration = Duration::from_millis(500);

@@ -47,8 +47,9 @@ impl Server {
             let address = listener.local_addr()?;
             Ok((listener, address))
         };
-        let (listener, address) =
-            listen.await.map_err(|source: std::io::Error| Error::io(format!("listen on {address}: {source}"), source))?;
+        let (listener, address) = listen
+            .await
+            .map_err(|source: std::io::Error| Error::io(format!("listen on {address}: {source}"), source))?;
         Ok(Self { listener, address, service: RegistryService::new(registry, options.clone()), options })
     }
 

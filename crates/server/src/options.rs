@@ -75,8 +75,8 @@ impl Default for ServerOptions {
             limits: Limits::default(),
             drain: Duration::from_secs(10),
             head: Duration::from_secs(10),
-            body_idle: Duration::from_mins(1),
-            upload_idle: Duration::from_hours(1),
+            body_idle: Duration::from_secs(60),
+            upload_idle: Duration::from_secs(60 * 60),
             uploads: 1_024,
             connections: 1_024,
         }

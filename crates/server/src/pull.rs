@@ -2,7 +2,7 @@
 //!
 //! Which bytes a `Range` header means is decided in `gantri-spec`; this file decides what is said about them.
 
-use gantri_core::Result;
+use gantri_core::{Error, ErrorKind, Result};
 use gantri_spec::wire::{ContentRange, RequestedRange, UnsatisfiedRange};
 use gantri_spec::{ByteRange, Descriptor, Digest, MediaType, RepositoryName, Selector};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -62,7 +62,7 @@ async fn part_of_blob(
     let span = match range.resolve(total) {
         Ok(Some(span)) => span,
         Ok(None) => return whole_blob(served, repo, digest).await,
-        Err(unsatisfied) => return not_satisfiable(digest, unsatisfied),
+        Err(unsatisfied) => return Ok(not_satisfiable(digest, unsatisfied)),
     };
     let reader = served.registry.blob(repo, digest, ByteRange::from(span.clone())).await?;
     let range = ContentRange { start: span.start, end: span.end, total: Some(total) };
@@ -71,12 +71,12 @@ async fn part_of_blob(
         .stream(span.end - span.start, reader.into_stream())
 }
 
-fn not_satisfiable(digest: &Digest, unsatisfied: UnsatisfiedRange) -> Result<Response> {
+fn not_satisfiable(digest: &Digest, unsatisfied: UnsatisfiedRange) -> Response {
     let what = format!("pull blob {digest}: no such range, the blob is {unsatisfied}");
-    let mut response = failure(&gantri_core::Error::new(gantri_core::ErrorKind::RangeInvalid, what));
+    let mut response = failure(&Error::new(ErrorKind::RangeInvalid, what));
     let value = HeaderValue::try_from(unsatisfied.to_string());
     response.headers_mut().extend(value.ok().map(|value| (header::CONTENT_RANGE, value)));
-    Ok(response)
+    response
 }
 
 /// No header, or several of them, ask for the whole.
@@ -89,9 +89,7 @@ fn requested(headers: &HeaderMap) -> RequestedRange {
 }
 
 fn described(manifest: &Descriptor) -> Reply {
-    Reply::new(StatusCode::OK)
-        .header(header::CONTENT_TYPE, manifest.media_type.as_str())
-        .digest(&manifest.digest)
+    Reply::new(StatusCode::OK).header(header::CONTENT_TYPE, manifest.media_type.as_str()).digest(&manifest.digest)
 }
 
 /// A blob is bytes: what it is, only a manifest can say.

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Result};
-use gantri_spec::wire::{Endpoint, ErrorCode, UploadRange};
+use gantri_spec::wire::{Endpoint, UploadRange};
 use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -157,17 +157,21 @@ fn named_manifest(at: &Selector, media_type: MediaType, bytes: Bytes) -> Result<
     }
 }
 
-/// The type a manifest is pushed as; clients that leave it out mean what the document says of itself.
+/// The type a manifest is pushed as. A client that names none, or one that could be anything, means what the document says
+/// of itself.
 fn media_type(headers: &HeaderMap, bytes: &[u8]) -> Result<MediaType> {
     #[derive(serde::Deserialize)]
     struct Typed {
         #[serde(rename = "mediaType")]
         media_type: MediaType,
     }
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
-    given.or_else(|| Some(serde_json::from_slice::<Typed>(bytes).ok()?.media_type)).ok_or_else(|| {
-        Error::new(ErrorKind::ManifestInvalid, "push manifest: neither Content-Type nor mediaType say what it is")
-    })
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(MediaType::from);
+    given
+        .filter(|given| !given.is_generic())
+        .or_else(|| Some(serde_json::from_slice::<Typed>(bytes).ok()?.media_type))
+        .ok_or_else(|| {
+            Error::new(ErrorKind::ManifestInvalid, "push manifest: neither Content-Type nor mediaType say what it is")
+        })
 }
 
 enum Appended {

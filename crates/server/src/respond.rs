@@ -3,6 +3,7 @@
 //! The code of an error's kind is decided in `gantri-core`, the status of a code in `gantri-spec`; here they meet. What
 //! a success says beyond that is each handler's.
 
+use std::error::Error as StdError;
 use std::fmt::{self, Display};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -128,7 +129,7 @@ pub(crate) fn failure(error: &Error) -> Response {
         _ => code.status(),
     };
     let mut response = if is_private(error.kind()) {
-        tracing::warn!(%error, source = error.source().map(tracing::field::display), "request failed here");
+        tracing::warn!(%error, source = StdError::source(error), "request failed here");
         refusal(status, code, "the registry failed; its log says why")
     } else {
         refusal(status, code, error.to_string())

@@ -95,13 +95,7 @@ impl Uploads {
     /// Forgets what has rested too long (R3), and has the registry behind forget it too.
     async fn reap(&self) {
         let mut rested = Vec::new();
-        self.lock().retain(|_, session| match session.rested(self.idle) {
-            Some(upload) => {
-                rested.extend(upload);
-                false
-            }
-            None => true,
-        });
+        self.lock().retain(|_, session| session.rested(self.idle).map(|upload| rested.push(upload)).is_none());
         for upload in rested {
             match upload.cancel().await {
                 Ok(()) => tracing::debug!("forgot an upload that nobody went on with"),
@@ -155,10 +149,10 @@ impl Session {
         Ok(Turn { session: Arc::clone(self), upload })
     }
 
-    /// `Some` with what there is to cancel, if nobody has used it for `idle`; one that is being written to is in use.
-    fn rested(&self, idle: Duration) -> Option<Option<Box<dyn BlobUpload>>> {
+    /// Takes the upload if nobody has used it for `idle`; one that is being written to is in use.
+    fn rested(&self, idle: Duration) -> Option<Box<dyn BlobUpload>> {
         let mut upload = self.upload.try_lock().ok()?;
-        (self.seen().used.elapsed() >= idle).then(|| upload.take())
+        if self.seen().used.elapsed() >= idle { upload.take() } else { None }
     }
 
     fn saw(&self, offset: u64) {

@@ -92,3 +92,16 @@ impl<'de> Deserialize<'de> for Annotations {
         lenient::null_is_default(deserializer).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_written_in_order_and_null_is_empty() {
+        let annotations: Annotations = [("b", "2"), ("a", "1")].into_iter().collect();
+        assert_eq!(serde_json::to_string(&annotations).unwrap(), r#"{"a":"1","b":"2"}"#);
+        assert_eq!(serde_json::from_str::<Annotations>("null").unwrap(), Annotations::new());
+        assert!(serde_json::from_str::<Annotations>(r#"{"a":1}"#).is_err());
+    }
+}

@@ -123,3 +123,78 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 pub(crate) fn is_empty(annotations: &Annotations) -> bool {
     annotations.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_size(size: &str) -> serde_json::Result<Descriptor> {
+        let digest = Digest::of(b"");
+        serde_json::from_str(&format!(r#"{{"mediaType":"a/b","digest":"{digest}","size":{size}}}"#))
+    }
+
+    /// M6: every size is a whole number that all implementations can count to.
+    #[test]
+    fn sizes_are_whole_numbers_below_2_to_the_63() {
+        for (text, size) in
+            [("0", 0), ("4611686018427387904", 1 << 62), ("9223372036854775807", i64::MAX.unsigned_abs())]
+        {
+            assert_eq!(with_size(text).unwrap().size, size, "{text}");
+        }
+        let bad = ["-1", "9223372036854775808", "18446744073709551616", "1e400", "1e2", "5.0", "\"5\"", "null", "[5]"];
+        for text in bad {
+            assert!(with_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_field_survives_a_round_trip() {
+        let json = serde_json::json!({
+            "mediaType": "a/b; c=d",
+            "digest": Digest::of(b"hi"),
+            "size": 2,
+            "urls": ["https://example.com/x"],
+            "annotations": {"k": "v"},
+            "data": "aGk=",
+            "artifactType": "x/y",
+            "platform": {"os": "windows", "architecture": "amd64", "os.version": "10.0", "os.features": ["win32k"],
+                "features": ["sse4"], "variant": "v2"},
+            "com.example.unknown": {"deep": [1, null]},
+        });
+        let descriptor: Descriptor = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(descriptor.data.as_deref(), Some(&b"hi"[..]));
+        assert_eq!(descriptor.platform.as_ref().and_then(|platform| platform.os_version.as_deref()), Some("10.0"));
+        assert_eq!(serde_json::to_value(&descriptor).unwrap(), json);
+    }
+
+    #[test]
+    fn nulls_and_blanks_are_nothing() {
+        let json = format!(
+            r#"{{"mediaType":"a/b","digest":"{}","size":0,"urls":null,"annotations":null,"data":null,
+            "artifactType":"","platform":null}}"#,
+            Digest::of(b"")
+        );
+        let descriptor: Descriptor = serde_json::from_str(&json).unwrap();
+        assert_eq!(descriptor, Descriptor::of("a/b".into(), b""));
+    }
+
+    #[test]
+    fn a_builder_sets_what_it_says() {
+        let descriptor = Descriptor::of(MediaType::OCI_LAYER, b"hi")
+            .with_platform(Platform::new("linux", "amd64"))
+            .with_annotations([("a", "b")].into_iter().collect())
+            .with_annotation("c", "d")
+            .with_artifact_type("x/y".into())
+            .with_data(Bytes::from_static(b"hi"))
+            .with_urls(vec!["u".to_owned()]);
+        assert_eq!((descriptor.size, descriptor.annotations.len()), (2, 2));
+        let json = serde_json::to_string(&descriptor).unwrap();
+        assert_eq!(serde_json::from_str::<Descriptor>(&json).unwrap(), descriptor);
+    }
+
+    #[test]
+    fn data_that_is_no_base64_is_refused() {
+        let json = format!(r#"{{"mediaType":"a/b","digest":"{}","size":0,"data":"!"}}"#, Digest::of(b""));
+        assert!(serde_json::from_str::<Descriptor>(&json).is_err());
+    }
+}

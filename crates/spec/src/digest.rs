@@ -70,16 +70,19 @@ impl FromStr for Digest {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-        check(text).map_err(|fault| InvalidDigest::new(text, fault))?;
+        Self::scan(text).map_err(|fault| InvalidDigest::new(text, fault))
+    }
+}
+
+impl Digest {
+    pub(crate) fn scan(text: &str) -> Result<Self, Fault> {
+        check(text)?;
         Ok(Self(text.into()))
     }
 }
 
 /// A digest algorithm, as far as it matters here.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "what is not verified is Other; a new algorithm is a new promise"
-)]
+#[expect(clippy::exhaustive_enums, reason = "what is not verified is Other; a new algorithm is a new promise")]
 #[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
@@ -183,10 +186,11 @@ fn check(text: &str) -> Result<(), Fault> {
     if text.len() > MAX_BYTES {
         return Err(Fault::at(MAX_BYTES, "a digest has at most 256 bytes"));
     }
-    let Some((algorithm, encoded)) = text.split_once(':') else {
-        return Err(Fault::at(text.len(), "a digest has the form algorithm:encoded"));
-    };
+    let (algorithm, encoded) = text.split_once(':').unwrap_or((text, ""));
     check_algorithm(algorithm)?;
+    if algorithm.len() == text.len() {
+        return Err(Fault::at(text.len(), "a digest has the form algorithm:encoded"));
+    }
     let encoded_fault = match algorithm {
         "sha256" => check_hex(encoded, 64, "sha256 needs exactly 64 lower-case hex digits"),
         "sha512" => check_hex(encoded, 128, "sha512 needs exactly 128 lower-case hex digits"),

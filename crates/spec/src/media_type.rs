@@ -32,17 +32,21 @@ impl MediaType {
     /// A layer compressed with Zstandard.
     pub const OCI_LAYER_ZSTD: Self = Self::from_static("application/vnd.oci.image.layer.v1.tar+zstd");
     /// A layer that may not be handed on. Deprecated by the spec.
-    pub const OCI_LAYER_NONDISTRIBUTABLE: Self = Self::from_static("application/vnd.oci.image.layer.nondistributable.v1.tar");
+    pub const OCI_LAYER_NONDISTRIBUTABLE: Self =
+        Self::from_static("application/vnd.oci.image.layer.nondistributable.v1.tar");
     /// A gzip layer that may not be handed on. Deprecated by the spec.
-    pub const OCI_LAYER_NONDISTRIBUTABLE_GZIP: Self = Self::from_static("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
+    pub const OCI_LAYER_NONDISTRIBUTABLE_GZIP: Self =
+        Self::from_static("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
     /// A Zstandard layer that may not be handed on. Deprecated by the spec.
-    pub const OCI_LAYER_NONDISTRIBUTABLE_ZSTD: Self = Self::from_static("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd");
+    pub const OCI_LAYER_NONDISTRIBUTABLE_ZSTD: Self =
+        Self::from_static("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd");
     /// The two bytes `{}` that stand where a descriptor is required and nothing is to be said.
     pub const OCI_EMPTY: Self = Self::from_static("application/vnd.oci.empty.v1+json");
     /// A Docker image manifest, version 2, schema 2.
     pub const DOCKER_MANIFEST: Self = Self::from_static("application/vnd.docker.distribution.manifest.v2+json");
     /// A Docker manifest list.
-    pub const DOCKER_MANIFEST_LIST: Self = Self::from_static("application/vnd.docker.distribution.manifest.list.v2+json");
+    pub const DOCKER_MANIFEST_LIST: Self =
+        Self::from_static("application/vnd.docker.distribution.manifest.list.v2+json");
     /// A Docker image config.
     pub const DOCKER_CONFIG: Self = Self::from_static("application/vnd.docker.container.image.v1+json");
     /// A Docker layer, a plain tar archive.
@@ -54,11 +58,13 @@ impl MediaType {
     /// A Docker layer that is fetched from elsewhere.
     pub const DOCKER_LAYER_FOREIGN: Self = Self::from_static("application/vnd.docker.image.rootfs.foreign.diff.tar");
     /// A gzip Docker layer that is fetched from elsewhere.
-    pub const DOCKER_LAYER_FOREIGN_GZIP: Self = Self::from_static("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+    pub const DOCKER_LAYER_FOREIGN_GZIP: Self =
+        Self::from_static("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
     /// A Docker image manifest, schema 1: recognised, never parsed.
     pub const DOCKER_SCHEMA1: Self = Self::from_static("application/vnd.docker.distribution.manifest.v1+json");
     /// A signed Docker image manifest, schema 1: recognised, never parsed.
-    pub const DOCKER_SCHEMA1_SIGNED: Self = Self::from_static("application/vnd.docker.distribution.manifest.v1+prettyjws");
+    pub const DOCKER_SCHEMA1_SIGNED: Self =
+        Self::from_static("application/vnd.docker.distribution.manifest.v1+prettyjws");
     /// Bytes of which nothing is known.
     pub const OCTET_STREAM: Self = Self::from_static("application/octet-stream");
 }
@@ -113,7 +119,7 @@ impl MediaType {
     }
 
     /// Tells whether this says nothing about which JSON document it stands for.
-    pub(crate) fn is_generic(&self) -> bool {
+    pub fn is_generic(&self) -> bool {
         GENERIC.contains(&self.as_str())
     }
 

@@ -174,12 +174,7 @@ fn scan(text: &str) -> Result<Platform, Fault> {
     if let Some(variant) = variant {
         scan_part(variant).map_err(|fault| fault.shifted(base + architecture.len() + 1))?;
     }
-    Ok(Platform {
-        os_version,
-        os_features,
-        variant: variant.map(str::to_owned),
-        ..Platform::new(os, architecture)
-    })
+    Ok(Platform { os_version, os_features, variant: variant.map(str::to_owned), ..Platform::new(os, architecture) })
 }
 
 /// `os` or `os(version+feature...)`.

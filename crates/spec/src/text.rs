@@ -17,11 +17,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn at(offset: usize, rule: &'static str) -> Self {
-        Self {
-            offset,
-            rule,
-            hint: None,
-        }
+        Self { offset, rule, hint: None }
     }
 
     /// The same fault, seen from a text in which the faulty part starts at `base`.

@@ -8,6 +8,7 @@ mod push;
 mod quickstart;
 pub(crate) mod serve;
 mod unpack;
+mod verify;
 
 use crate::args::{Cli, Command};
 use crate::failure::Failure;

@@ -16,10 +16,10 @@ pub(crate) async fn run(global: &Global, source: &str, dir: &Path, platform: &Pl
     let json = json!({
         "source": source,
         "target": dir,
-        "digest": unpacked.manifest.digest,
+        "digest": unpacked.manifest,
         "entries": unpacked.entries,
         "bytes": unpacked.bytes,
         "notices": unpacked.notices,
     });
-    Ok(context.output.value(unpacked.manifest.digest.as_str(), &json)?)
+    Ok(context.output.value(unpacked.manifest.as_str(), &json)?)
 }

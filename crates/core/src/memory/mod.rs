@@ -9,6 +9,8 @@ mod manage;
 mod pull;
 mod push;
 mod repository;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,15 +28,15 @@ use crate::{Error, ErrorKind, Result};
 /// writes are atomic, and readers keep what they opened even when it is deleted meanwhile.
 ///
 /// ```
-/// use gantri_core::{BlobBody, ByteRange, Memory, Pull, Push};
-/// use gantri_core::spec::{Descriptor, MediaType, RepositoryName};
+/// use gantri_core::spec::{ByteRange, Descriptor, MediaType, RepositoryName};
+/// use gantri_core::{BlobBody, Memory, Pull, Push};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let registry = Memory::new();
 /// let repo: RepositoryName = "team/app".parse()?;
 /// let blob = Descriptor::of(MediaType::OCTET_STREAM, b"hello");
 ///
-/// registry.put_blob(&repo, &blob, BlobBody::bytes("hello".into())).await?;
+/// registry.put_blob(&repo, &blob, BlobBody::bytes("hello")).await?;
 ///
 /// let reader = registry.blob(&repo, &blob.digest, ByteRange::Full).await?;
 /// assert_eq!(reader.bytes(1024).await?, "hello");

@@ -2,10 +2,11 @@
 //!
 //! Ranges are answered by slices; verification of full reads is `BlobReader`'s, here as everywhere.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt};
 use gantri_spec::{ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector};
 
 use super::Memory;
@@ -35,7 +36,7 @@ impl Pull for Memory {
             let what = format!("pull blob {repo}@{digest}: range {range:?} of {} bytes", descriptor.size);
             return Err(Error::new(ErrorKind::RangeInvalid, what));
         };
-        Ok(BlobReader::new(descriptor, range, chunks(bytes.slice(to_usize(wanted.start)..to_usize(wanted.end)))))
+        Ok(BlobReader::new(descriptor, range, chunks(part(&bytes, wanted))))
     }
 }
 
@@ -72,7 +73,8 @@ fn chunks(bytes: Bytes) -> ByteStream {
     pieces.boxed()
 }
 
-/// Offsets here lie within a `Bytes`, so they fit; saturating makes a wrong one an empty slice's panic, not a wrap.
-fn to_usize(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
+/// The part of `bytes` in that range, which `ByteRange::resolve` has cut to their length: it lies in memory, so it fits.
+fn part(bytes: &Bytes, range: Range<u64>) -> Bytes {
+    let place = |offset| usize::try_from(offset).map_or(bytes.len(), |offset| offset.min(bytes.len()));
+    bytes.slice(place(range.start)..place(range.end))
 }

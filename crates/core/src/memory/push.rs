@@ -9,9 +9,8 @@ use gantri_spec::wire::ErrorCode;
 use gantri_spec::{Algorithm, Descriptor, Digest, RawManifest, RepositoryName, Tag};
 
 use super::Memory;
-use crate::{
-    BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Result, UploadSession, verify,
-};
+use super::repository::Repository;
+use crate::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Result, UploadSession, verify};
 
 #[async_trait]
 impl Push for Memory {
@@ -45,11 +44,15 @@ impl Push for Memory {
             Error::new(ErrorKind::ManifestInvalid, what).with_source(source)
         })?;
         let mut state = self.lock();
-        let repository = state.repository(repo);
-        if let Some(child) = repository.missing_child(&parsed) {
+        // Asked of what is there: a repository comes into being with its first content, not with a refusal.
+        let missing = match state.repositories.get(repo) {
+            Some(repository) => repository.missing_child(&parsed),
+            None => Repository::default().missing_child(&parsed),
+        };
+        if let Some(child) = missing {
             return Err(missing_child(repo, manifest, child));
         }
-        let subject = repository.put_manifest(manifest, &parsed, tags);
+        let subject = state.repository(repo).put_manifest(manifest, &parsed, tags);
         Ok(PutManifest { tags: tags.to_vec(), subject })
     }
 }
@@ -75,7 +78,9 @@ pub(super) fn joined(mut pieces: Vec<Bytes>) -> Bytes {
         1 => pieces.swap_remove(0),
         _ => {
             let mut all = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-            pieces.iter().for_each(|piece| all.extend_from_slice(piece));
+            for piece in &pieces {
+                all.extend_from_slice(piece);
+            }
             all.freeze()
         }
     }
@@ -83,6 +88,7 @@ pub(super) fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 
 /// Content before names (R5): a manifest is refused as long as a child of it is not there.
 fn missing_child(repo: &RepositoryName, manifest: &RawManifest, child: &Descriptor) -> Error {
-    let what = format!("push manifest {repo}@{}: {} {} is not there", manifest.digest(), child.media_type, child.digest);
+    let what =
+        format!("push manifest {repo}@{}: {} {} is not there", manifest.digest(), child.media_type, child.digest);
     Error::new(ErrorKind::ManifestInvalid, what).with_codes(vec![ErrorCode::ManifestBlobUnknown])
 }

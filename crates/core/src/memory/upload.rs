@@ -132,7 +132,9 @@ impl Pieces {
             return Ok((joined(self.chunks), self.hasher.finish()));
         }
         let mut hasher = hasher(algorithm)?;
-        self.chunks.iter().for_each(|chunk| hasher.update(chunk));
+        for chunk in &self.chunks {
+            hasher.update(chunk);
+        }
         Ok((joined(self.chunks), hasher.finish()))
     }
 }
@@ -140,7 +142,10 @@ impl Pieces {
 /// An algorithm we can't compute names content that we could never vouch for.
 fn hasher(algorithm: Algorithm) -> Result<Hasher> {
     algorithm.hasher().ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("push blob: digest algorithm {} can't be verified", algorithm.as_str()))
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("push blob: digest algorithm {} can't be verified", algorithm.as_str()),
+        )
     })
 }
 

@@ -25,8 +25,7 @@ pub trait Push: Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Atomic.
-    async fn mount_blob(&self, repo: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>)
-    -> Result<Mount>;
+    async fn mount_blob(&self, repo: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount>;
 
     /// Begins a blob that arrives in steps (end-4a, end-4c); its digest will be of `algorithm`.
     ///

@@ -4,13 +4,16 @@
 //! on, a [`Profile`] what it lacks, and [`Content`] declares what a test needs to be there. A rule asserts kinds of
 //! errors, never texts. A bug found in one backend becomes a case for all.
 //!
-//! ```ignore
+//! ```
+//! use gantri_core::Memory;
+//! use gantri_core::testkit::{Feature, Profile, Subject};
+//!
 //! gantri_core::registry_suite! {
-//!     layout => async {
-//!         let dir = tempfile::tempdir().unwrap();
-//!         Subject::new(Layout::create(dir.path()).await.unwrap()).holding(dir)
+//!     memory => async {
+//!         let whatever_must_stay_alive = ();
+//!         Subject::new(Memory::new()).holding(whatever_must_stay_alive)
 //!     };
-//!     profile: Profile::FULL.without(Feature::Repositories);
+//!     profile: Profile::FULL.without(Feature::Referrers);
 //! }
 //! ```
 
@@ -28,7 +31,7 @@ pub use self::trial::{Broken, Outcome, Trial};
 
 /// Makes one test for each rule of the contract, named `<name>::<workflow>::<rule>`.
 ///
-/// `<name> => async { .. }` gives a fresh [`Subject`](crate::testkit::Subject), or a bare registry, for each test; it
+/// `<name> => async { .. }` gives a fresh [`Subject`], or a bare registry, for each test; it
 /// runs on a multi-threaded runtime that is the test's own. `profile` says what the backend lacks; each rule about a
 /// thing it lacks then tests that it is refused with `Unsupported`.
 #[macro_export]
@@ -41,6 +44,7 @@ macro_rules! registry_suite {
         mod $name {
             mod pull {
                 $crate::__pull_cases! { $name }
+                $crate::__pull_range_cases! { $name }
             }
             mod push {
                 $crate::__push_blob_cases! { $name }

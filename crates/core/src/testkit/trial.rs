@@ -52,7 +52,7 @@ impl Trial {
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(broken)) => panic!("{broken:?}"),
-            Err(_) => panic!("not done after {LIMIT:?}"),
+            Err(elapsed) => panic!("not done after {LIMIT:?}: {elapsed}"),
         }
     }
 }

@@ -67,3 +67,6 @@ fn name(compression: Compression) -> &'static str {
 fn invalid(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
+
+#[cfg(test)]
+mod tests;

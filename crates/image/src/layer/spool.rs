@@ -135,22 +135,21 @@ pub(crate) async fn receive(spool: Arc<Spool>, layer: Descriptor, mut chunks: By
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
     // Not awaited when this future is dropped, but it then ends by itself: the channel closes.
     let writer = task::spawn_blocking(move || spool.write(&layer, receiver));
-    let mut sent = Ok(());
-    loop {
-        match chunks.try_next().await {
-            // A writer that is gone has its reason, and gives it below.
-            Ok(Some(chunk)) if sender.send(chunk).await.is_ok() => {}
-            Ok(_) => break,
-            Err(error) => {
-                sent = Err(error);
-                break;
-            }
-        }
-    }
+    let sent = forward(&mut chunks, &sender).await;
     drop(sender);
     let written = writer.await.map_err(|panic| Error::new(ErrorKind::Io, format!("layer writer: {panic}")))?;
     // Bytes that are all there and right outweigh a stream that fails behind them.
     written.or_else(|error| sent.and(Err(error)))
+}
+
+/// Ends well when the stream does, and when nobody takes the chunks: a writer that is gone has its own reason.
+async fn forward(chunks: &mut ByteStream, writer: &mpsc::Sender<Bytes>) -> Result<()> {
+    while let Some(chunk) = chunks.try_next().await? {
+        if writer.send(chunk).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Wakes readers that wait for bytes that will not come.
@@ -233,3 +232,6 @@ impl Read for SpoolReader {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 
 use super::block::Block;
 use super::pipeline::{Failure, Incoming, Piece};
-use super::stop::Stop;
+use crate::stop::Stop;
 
 /// Reads layer after layer; each ends where it ends.
 pub(super) struct Archive<'a> {

@@ -9,7 +9,7 @@
 //! the one before is still being written. Every block is hashed and written from where it was inflated to. This file
 //! decides which of several failures is the cause; what a layer does to the disk is the caller's business.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -20,7 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::archive::Archive;
 use super::block::{Block, Pool};
-use super::stop::Stop;
+use crate::stop::Stop;
 use crate::layer::compression::decoder;
 use crate::layer::diff_id::DiffId;
 use crate::layer::growth::Growth;
@@ -35,7 +35,7 @@ pub(crate) struct Incoming {
     pub(crate) compression: Compression,
     pub(crate) spool: Arc<Spool>,
     /// Lets another layer be fetched once this one needs no disk any more.
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 impl Incoming {
@@ -99,7 +99,7 @@ impl Pipeline<'_> {
     pub(crate) fn run(
         &self,
         incoming: Receiver<Incoming>,
-        apply: &mut dyn FnMut(&mut dyn Read, usize) -> Result<()>,
+        apply: &mut dyn FnMut(&mut dyn BufRead, usize) -> Result<()>,
     ) -> Result<(), Interrupted> {
         let (to_apply, to_be_applied) = channel();
         let (to_hash, to_be_hashed) = channel();
@@ -182,7 +182,7 @@ impl Pipeline<'_> {
     fn apply_all(
         &self,
         pieces: Receiver<Piece>,
-        apply: &mut dyn FnMut(&mut dyn Read, usize) -> Result<()>,
+        apply: &mut dyn FnMut(&mut dyn BufRead, usize) -> Result<()>,
     ) -> Result<(), Failure> {
         let mut archive = Archive::new(pieces, self.stop);
         for index in 0..self.diff_ids.len() {

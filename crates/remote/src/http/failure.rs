@@ -1,4 +1,4 @@
-//! What hyper's errors mean.
+//! What a socket's complaints mean: hyper's, and whatever [`HttpClient`](super::HttpClient) is in its place.
 //!
 //! The one place that looks into them: every layer below wraps the next, so the cause is found by walking the chain.
 
@@ -6,6 +6,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use gantri_core::{Error, ErrorKind, Retry};
+use url::Url;
 
 use super::connect::{ConnectTimeout, ResolveError};
 use super::{SendError, SendErrorKind};
@@ -20,6 +21,37 @@ pub(super) fn of_request(error: hyper_util::client::legacy::Error) -> SendError 
 pub(super) fn of_body(error: hyper::Error) -> Error {
     let what = if error.is_timeout() { "body: no more bytes in time" } else { "body: broke off" };
     Error::new(ErrorKind::Unavailable, what).with_retry(Retry::Backoff).with_source(error)
+}
+
+/// The error for an answer that never came.
+pub(crate) fn told(error: SendError, url: &Url) -> Error {
+    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let (kind, retry, hint) = match error.kind() {
+        SendErrorKind::Resolve | SendErrorKind::Connect => (ErrorKind::Connect, Retry::Backoff, None),
+        SendErrorKind::Refused => {
+            (ErrorKind::Connect, Retry::Backoff, Some(format!("check that a registry listens on {authority}")))
+        }
+        SendErrorKind::Tls => (ErrorKind::Connect, Retry::Never, None),
+        SendErrorKind::PlainHttp => {
+            let hint = format!("if {authority} is meant to be reached without tls, allow plain http for it");
+            (ErrorKind::Connect, Retry::Never, Some(hint))
+        }
+        SendErrorKind::Forbidden => (ErrorKind::Protocol, Retry::Never, None),
+        SendErrorKind::Timeout => (ErrorKind::Timeout, Retry::Backoff, None),
+        SendErrorKind::Closed => (ErrorKind::Unavailable, Retry::Backoff, None),
+        SendErrorKind::NotHttp => {
+            (ErrorKind::NotARegistry, Retry::Never, Some(format!("check that {authority} is a registry, and its port")))
+        }
+        SendErrorKind::Request => (ErrorKind::Config, Retry::Never, None),
+    };
+    let mut told = Error::new(kind, format!("{}://{authority}: {error}", url.scheme())).with_retry(retry);
+    if let Some(hint) = hint {
+        told = told.with_hint(hint);
+    }
+    match error.into_source() {
+        Some(source) => told.with_source(source),
+        None => told,
+    }
 }
 
 fn kind(error: &(dyn StdError + 'static), connecting: bool) -> SendErrorKind {

@@ -43,7 +43,12 @@ impl HyperClient {
         // Prior knowledge of HTTP/2 is about the registry, not about what it leads to.
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
         Self {
-            registry: Pools::new(version, connect, tcp(Arc::clone(lookup), Arc::new(|_| true), connect), Arc::clone(&tls)),
+            registry: Pools::new(
+                version,
+                connect,
+                tcp(Arc::clone(lookup), Arc::new(|_| true), connect),
+                Arc::clone(&tls),
+            ),
             foreign: Pools::new(elsewhere, connect, tcp(Arc::clone(lookup), by_class, connect), tls),
             side,
         }

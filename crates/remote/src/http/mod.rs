@@ -7,7 +7,7 @@
 
 mod body;
 mod connect;
-mod failure;
+pub(crate) mod failure;
 mod hyper;
 pub(crate) mod policy;
 mod tls;

@@ -180,7 +180,7 @@ impl AddressClass {
     fn of_v4(v4: Ipv4Addr) -> Self {
         match v4.octets() {
             // Alibaba's and Oracle's metadata services stand in shared and special ranges.
-            [100, 100, 100, 200] | [192, 0, 0, _] | [169, 254, ..] | [224.., ..] => Self::Never,
+            [100, 100, 100, 200] | [192, 0, 0, _] | [169, 254, ..] | [224..=255, ..] => Self::Never,
             [127, ..] => Self::Loopback,
             [0, ..] => Self::Unspecified,
             [100, 64..=127, ..] | [198, 18..=19, ..] => Self::Private,
@@ -239,13 +239,17 @@ impl fmt::Display for Refusal {
             Self::PlainHttp => f.write_str("https leads to plain http"),
             Self::OtherOrigin => f.write_str("another origin"),
             Self::Address(class) => {
-                write!(f, "{} address", match class {
-                    AddressClass::Public => "public",
-                    AddressClass::Private => "private",
-                    AddressClass::Loopback => "loopback",
-                    AddressClass::Unspecified => "unspecified",
-                    AddressClass::Never => "link-local or reserved",
-                })
+                write!(
+                    f,
+                    "{} address",
+                    match class {
+                        AddressClass::Public => "public",
+                        AddressClass::Private => "private",
+                        AddressClass::Loopback => "loopback",
+                        AddressClass::Unspecified => "unspecified",
+                        AddressClass::Never => "link-local or reserved",
+                    }
+                )
             }
         }
     }

@@ -15,22 +15,22 @@ mod waits;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gantri_core::{Error, Limits, Result, Retry};
 use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use tokio::time::sleep;
 
 use self::outcome::Outcome;
 use self::redirect::Trail;
+use self::request::About;
 pub(crate) use self::request::{Replay, Request};
-pub(crate) use self::response::{Bound, Response};
+pub(crate) use self::response::{Bound, Response, Whole};
 use self::retry::{Attempt, Decision, decide};
 pub(crate) use self::retry::{backoff, roll};
 use self::throttle::{Lane, Throttle};
 use self::waits::{Progress, bounded};
 use crate::auth::{Authorizer, Learned};
 use crate::http::policy::Supplier;
-use crate::http::{Body, HttpClient, SendError, SendErrorKind};
+use crate::http::{Body, HttpClient, SendError, SendErrorKind, failure};
 
 /// Sends requests to one registry, and to where it leads.
 #[derive(Debug)]
@@ -62,14 +62,14 @@ impl Transport {
     ///
     /// # Cancel safety
     /// Dropping it drops the request; the registry may or may not have acted on it.
-    pub(crate) async fn send(&self, mut request: Request) -> Result<Response> {
+    pub(crate) async fn send(&self, request: &mut Request) -> Result<Response> {
         let mut attempt = Attempt::first();
         loop {
-            let (authorization, outcome) = self.attempt(&mut request).await;
+            let (authorization, outcome) = self.attempt(request).await;
             let outcome = match outcome {
                 Outcome::Success(response) => return Ok(response),
                 Outcome::Redirect(to) => {
-                    request.trail = self.follow(&request, &to)?;
+                    request.trail = self.follow(request, &to)?;
                     continue;
                 }
                 Outcome::Challenge(challenges, refusal)
@@ -90,7 +90,7 @@ impl Transport {
             let decision = decide(&self.limits, outcome.trouble(), &attempt, request.replay, roll());
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
             match decision {
-                Decision::Stop => return Err(self.explain(outcome, &request, &attempt).await),
+                Decision::Stop => return Err(self.explain(outcome, request.about(), &attempt).await),
                 Decision::Replace => attempt.replaced = true,
                 Decision::Again(pause) => {
                     attempt.tries += 1;
@@ -102,29 +102,28 @@ impl Transport {
                 }
             }
             // A redirect's target may be stale by now: ask the registry again (H7).
-            request.trail = Trail::at(request.home.clone());
+            request.trail = Trail::at(&request.home);
         }
     }
 
-    /// Sends a request made by `make` and gathers the answer's body; one that breaks off is asked for anew (H2).
+    /// Sends requests made by `make` until one answer's body has come whole; a small body that breaks off is asked for
+    /// anew (H2).
     ///
     /// # Errors
-    /// As [`send`](Self::send); `LimitExceeded` over the bound.
-    pub(crate) async fn fetch(
-        &self,
-        make: impl Fn() -> Request,
-        check: impl AsyncFn(Response) -> Result<Response>,
-        bound: Bound,
-    ) -> Result<(http::response::Parts, Bytes)> {
+    /// As [`send`](Self::send); `LimitExceeded` over the bound; `NotARegistry` for a web page (M9); `Protocol` for a body
+    /// that was recoded (M8).
+    pub(crate) async fn fetch(&self, bound: Bound, make: impl Fn() -> Request) -> Result<Whole> {
         let mut tries = 1;
         loop {
-            let request = make();
+            let mut request = make();
             let what = request.what().to_owned();
-            let mut response = check(self.send(request).await?).await?;
-            let body = std::mem::replace(&mut response.body, Box::pin(futures_util::stream::empty()));
-            let head = response.head.clone();
-            match (Response { body, ..response }).gather(bound).await {
-                Ok(bytes) => return Ok((head, bytes)),
+            let response = self.send(&mut request).await?;
+            if response.is_web_page() {
+                return Err(response.not_a_registry(&what).await);
+            }
+            response.check_encoding().map_err(|error| error.during(&what))?;
+            match response.gather(bound).await {
+                Ok(whole) => return Ok(whole),
                 Err(error) if error.retry() != Retry::Never && tries < self.limits.request_tries => {
                     sleep(backoff(tries, roll())).await;
                     tries += 1;
@@ -137,8 +136,11 @@ impl Transport {
     /// One try: what it was authorized with, and what became of it.
     async fn attempt(&self, request: &mut Request) -> (Option<HeaderValue>, Outcome) {
         // Whoever has left the registry's origin never gets its authorization back (A4).
-        let authorization = match self.auth.header(&request.scope).await {
-            _ if !request.trail.at_home => None,
+        let authorization = match request.trail.at_home {
+            true => self.auth.header(&request.scope).await,
+            false => Ok(None),
+        };
+        let authorization = match authorization {
             Ok(authorization) => authorization,
             Err(error) => return (None, Outcome::Failed(error)),
         };
@@ -151,9 +153,9 @@ impl Transport {
 
     /// Sends and waits for the head of the answer, in its lane and within its time.
     async fn exchange(&self, request: &mut Request, authorization: Option<&HeaderValue>) -> Result<Outcome> {
+        let _permit = self.throttle.enter(request.lane()).await;
         let progress = Progress::start();
         let sent = self.to_http(request, authorization, &progress)?;
-        let _permit = self.throttle.enter(request.lane()).await;
         let answer = tokio::select! {
             answer = self.http.send(sent) => answer,
             () = progress.stalled(self.limits.first_byte) => Err(SendError::new(SendErrorKind::Timeout)),
@@ -169,7 +171,7 @@ impl Transport {
             // What the body of the request died of says more than the broken connection that followed.
             Err(error) => match progress.failure() {
                 Some(failure) => Outcome::Failed(failure),
-                None => Outcome::of_failure(error.kind(), refusal::of_send(error, &request.trail.url)),
+                None => Outcome::of_failure(error.kind(), failure::told(error, &request.trail.url)),
             },
         })
     }
@@ -202,12 +204,13 @@ impl Transport {
     }
 
     fn follow(&self, request: &Request, to: &str) -> Result<Trail> {
-        let trail = request.trail.follow(&self.supplier, &self.limits, to).map_err(|error| error.during(request.what()))?;
+        let trail =
+            request.trail.follow(&self.supplier, &self.limits, to).map_err(|error| error.during(request.what()))?;
         tracing::debug!(request = request.what(), to = %crate::http::url::Redacted(&trail.url), "redirected");
         Ok(trail)
     }
 
-    async fn explain(&self, outcome: Outcome, request: &Request, attempt: &Attempt) -> Error {
+    async fn explain(&self, outcome: Outcome, request: About<'_>, attempt: &Attempt) -> Error {
         let error = match outcome {
             Outcome::Success(refusal) | Outcome::Challenge(_, refusal) | Outcome::Refused(refusal) => {
                 return refusal::of_status(refusal, request, &self.limits).await;
@@ -216,8 +219,8 @@ impl Transport {
             Outcome::Redirect(_) => Error::new(gantri_core::ErrorKind::Protocol, "redirected"),
         };
         match attempt.tries {
-            1 => error.during(request.what()),
-            tries => error.during(format_args!("{} ({tries} tries)", request.what())),
+            1 => error.during(request.what),
+            tries => error.during(format_args!("{} ({tries} tries)", request.what)),
         }
     }
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use url::Url;
 
 use crate::http::Destination;
-use crate::http::policy::{Purpose, Supplier, outbound_policy};
+use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 
 /// Where a request stands on its way through redirects.
@@ -21,9 +21,10 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
-    /// The first step, at the registry itself.
-    pub(crate) fn at(home: Url) -> Self {
-        Self { url: home, destination: Destination::Registry, at_home: true, hops: 0 }
+    /// The first step, where the request is meant to go.
+    pub(crate) fn at(home: &Admitted) -> Self {
+        let at_home = home.destination == Destination::Registry;
+        Self { url: home.url.clone(), destination: home.destination, at_home, hops: 0 }
     }
 
     /// The step after a redirect to `location`.
@@ -32,7 +33,11 @@ impl Trail {
     /// `LimitExceeded` after too many hops; `Protocol` if the location is no URL, or one that may not be opened.
     pub(crate) fn follow(&self, supplier: &Supplier, limits: &Limits, location: &str) -> Result<Self> {
         if self.hops >= limits.redirects {
-            return Err(Error::limit(format_args!("redirect from {}", Redacted(&self.url)), "redirects", limits.redirects));
+            return Err(Error::limit(
+                format_args!("redirect from {}", Redacted(&self.url)),
+                "redirects",
+                limits.redirects,
+            ));
         }
         let refused = |why: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Protocol, format!("redirect from {} refused: {why}", Redacted(&self.url)))

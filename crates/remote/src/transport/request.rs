@@ -1,7 +1,8 @@
 //! One request as the transport carries it: what to send, what it is called in errors, and whether it may be sent again.
 
 use bytes::Bytes;
-use gantri_core::{BlobBody, ErrorKind, Result, verify};
+use futures_util::stream::{StreamExt, TryStreamExt, try_unfold};
+use gantri_core::{BlobBody, ByteStream, ErrorKind, Result, verify};
 use gantri_spec::Descriptor;
 use gantri_spec::wire::{Endpoint, Scope};
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, RANGE};
@@ -10,14 +11,15 @@ use url::Url;
 
 use super::Lane;
 use super::redirect::Trail;
-use crate::http::Body;
+use crate::http::policy::Admitted;
+use crate::http::{Body, Destination};
 
 /// A request to the registry.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(super) method: Method,
     /// Where it goes first, and again after a failure elsewhere (H7).
-    pub(super) home: Url,
+    pub(super) home: Admitted,
     pub(super) trail: Trail,
     pub(super) headers: HeaderMap,
     pub(super) body: Payload,
@@ -46,26 +48,35 @@ pub(super) enum Payload {
     Blob(Descriptor, BlobBody),
 }
 
+/// A request without its body, which may not be shared between threads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About<'a> {
+    pub(super) method: &'a Method,
+    pub(super) what: &'a str,
+    pub(super) absent: ErrorKind,
+}
+
 impl Request {
     /// A request for an endpoint of the registry at `base`.
     pub(crate) fn new(base: &Url, endpoint: &Endpoint, what: impl Into<String>) -> Self {
-        let mut home = base.clone();
+        let mut url = base.clone();
         let target = endpoint.target();
         let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
-        home.set_path(path);
-        home.set_query(query);
+        url.set_path(path);
+        url.set_query(query);
+        let home = Admitted { url, destination: Destination::Registry };
         Self::to(endpoint.method(), home, endpoint.scope(), what)
     }
 
     /// A request to a URL of the registry's own making that has passed the outbound policy.
-    pub(crate) fn to(method: Method, home: Url, scope: Scope, what: impl Into<String>) -> Self {
+    pub(crate) fn to(method: Method, home: Admitted, scope: Scope, what: impl Into<String>) -> Self {
         let mut headers = HeaderMap::new();
         // Digests are over the bytes as stored, so nobody may recode them on the way (M8).
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let replay = if method == Method::PATCH || method == Method::POST { Replay::Never } else { Replay::Safe };
         Self {
             method,
-            trail: Trail::at(home.clone()),
+            trail: Trail::at(&home),
             home,
             headers,
             body: Payload::Empty,
@@ -117,9 +128,25 @@ impl Request {
         self
     }
 
+    /// Sends it elsewhere from now on.
+    pub(crate) fn aim(&mut self, home: Admitted) {
+        self.trail = Trail::at(&home);
+        self.home = home;
+    }
+
+    /// Where it is meant to go.
+    pub(crate) fn url(&self) -> &Url {
+        &self.home.url
+    }
+
     /// What it is called in errors.
     pub(crate) fn what(&self) -> &str {
         &self.what
+    }
+
+    /// What a refusal of it needs to know.
+    pub(super) fn about(&self) -> About<'_> {
+        About { method: &self.method, what: &self.what, absent: self.absent }
     }
 
     pub(super) fn lane(&self) -> Lane {
@@ -130,7 +157,7 @@ impl Request {
     }
 
     /// Whether the body, if there is one, can be sent again.
-    pub(super) fn body_can_be_sent_again(&self) -> bool {
+    pub(crate) fn body_can_be_sent_again(&self) -> bool {
         match &self.body {
             Payload::Blob(_, body) => body.replayable(),
             _ => true,
@@ -143,12 +170,30 @@ impl Request {
             Payload::Empty => Body::empty(),
             Payload::Bytes(bytes) => Body::bytes(bytes.clone()),
             Payload::Blob(descriptor, body) => {
-                // Nothing wrong leaves here: the last chunk of a body that lies is never sent.
                 let verified = body.verified();
                 let chunks = body.open()?;
                 let chunks = if verified { chunks } else { verify(descriptor, chunks) };
-                Body::stream(chunks, Some(descriptor.size))
+                Body::stream(last_held_back(chunks), Some(descriptor.size))
             }
         })
     }
+}
+
+/// The same chunks, the last one not before the stream's end is known to be good. A body that lies about its size or
+/// digest so never gets there whole, and HTTP cannot stop reading at the announced length before the lie shows.
+fn last_held_back(chunks: ByteStream) -> ByteStream {
+    try_unfold((Some(chunks), None), |(mut chunks, mut held): (Option<ByteStream>, Option<Bytes>)| async move {
+        while let Some(open) = &mut chunks {
+            match open.try_next().await? {
+                Some(next) => {
+                    if let Some(ready) = held.replace(next) {
+                        return Ok(Some((ready, (chunks, held))));
+                    }
+                }
+                None => chunks = None,
+            }
+        }
+        Ok(held.take().map(|last| (last, (None, None))))
+    })
+    .boxed()
 }

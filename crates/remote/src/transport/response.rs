@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use gantri_core::error::display_untrusted;
 use gantri_core::{ByteStream, Error, ErrorKind, Result};
+use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::response::Parts;
 use url::Url;
@@ -60,7 +61,7 @@ impl Response {
     ///
     /// # Errors
     /// `LimitExceeded` once there are more bytes than the bound; whatever the body fails with.
-    pub(crate) async fn gather(self, bound: Bound) -> Result<Bytes> {
+    pub(super) async fn gather(self, bound: Bound) -> Result<Whole> {
         let Bound(name, limit) = bound;
         // Nobody allocates by what a header says: only a body that is over the bound already is refused by it (rule 2).
         if self.length().is_some_and(|length| length > limit) {
@@ -74,11 +75,11 @@ impl Response {
             }
             gathered.extend_from_slice(&chunk);
         }
-        Ok(gathered.freeze())
+        Ok(Whole { head: self.head, url: self.url, bytes: gathered.freeze() })
     }
 
     /// The beginning of the body, as far as it comes: for errors, which are read as far as they can be.
-    pub(crate) async fn beginning(&mut self, limit: u64) -> Bytes {
+    pub(super) async fn beginning(&mut self, limit: u64) -> Bytes {
         let mut gathered = BytesMut::new();
         while let Ok(Some(chunk)) = self.body.try_next().await {
             let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(gathered.len());
@@ -90,16 +91,42 @@ impl Response {
         gathered.freeze()
     }
 
-    /// The error for something that is no registry: its status and how its body begins (M9).
+    /// The error for something that is no registry (M9).
     pub(crate) async fn not_a_registry(mut self, what: &str) -> Error {
-        const SHOWN: usize = 200;
         let body = self.beginning(4 * SHOWN as u64).await;
-        let text: String = String::from_utf8_lossy(&body).split_whitespace().collect::<Vec<_>>().join(" ");
-        let shown: String = display_untrusted(&text).chars().take(SHOWN).collect();
-        let from = Redacted(&self.url);
-        let what = format!("{what}: {from} is not a registry: it answered {shown:?}");
-        Error::new(ErrorKind::NotARegistry, what).with_status(self.head.status)
+        no_registry(what, &self.url, self.head.status, &body)
     }
+}
+
+/// An answer whose body has come whole.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) head: Parts,
+    pub(crate) url: Url,
+    pub(crate) bytes: Bytes,
+}
+
+impl Whole {
+    /// A header's value, if it is there, is text, and is not empty.
+    pub(crate) fn text(&self, name: &HeaderName) -> Option<&str> {
+        text(&self.head.headers, name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// The error for something that is no registry (M9).
+    pub(crate) fn not_a_registry(&self, what: &str) -> Error {
+        no_registry(what, &self.url, self.head.status, &self.bytes)
+    }
+}
+
+/// How much is shown of what was answered instead of a registry's words.
+const SHOWN: usize = 200;
+
+fn no_registry(what: &str, url: &Url, status: StatusCode, body: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = display_untrusted(&text).chars().take(SHOWN).collect();
+    let what = format!("{what}: {} is not a registry: it answered {shown:?}", Redacted(url));
+    Error::new(ErrorKind::NotARegistry, what).with_status(status)
 }
 
 pub(super) fn is_html(content_type: &str) -> bool {

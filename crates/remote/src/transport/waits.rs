@@ -187,7 +187,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_trickles_times_out() {
         let limits = Limits::default();
-        assert_eq!(first_error(bounded(paced(Duration::from_secs(1), 1), &limits), 1000).await, Some(ErrorKind::Timeout));
+        assert_eq!(
+            first_error(bounded(paced(Duration::from_secs(1), 1), &limits), 1000).await,
+            Some(ErrorKind::Timeout)
+        );
         assert_eq!(first_error(bounded(paced(Duration::from_secs(1), 2048), &limits), 1000).await, None);
     }
 

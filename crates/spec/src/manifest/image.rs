@@ -14,6 +14,8 @@ use crate::media_type::MediaType;
 
 /// The manifest of one image or artifact: OCI, or Docker's schema 2, which has the same fields.
 ///
+/// Received bytes are read by [`RawManifest::parse`], which also refuses what could be taken for something else.
+///
 /// Spec: [image manifest](https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +40,7 @@ pub struct ImageManifest {
     /// Annotations of the manifest.
     #[serde(default, skip_serializing_if = "descriptor::is_empty")]
     pub annotations: Annotations,
-    /// Fields that the spec does not know.
+    /// Fields that the spec does not know. A key that it does know must not be put here.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
 }

@@ -14,6 +14,8 @@ use crate::media_type::MediaType;
 
 /// A list of manifests: an OCI index, or Docker's manifest list, which has the same fields.
 ///
+/// Received bytes are read by [`RawManifest::parse`], which also refuses what could be taken for something else.
+///
 /// Spec: [image index](https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub struct Index {
     /// Annotations of the index.
     #[serde(default, skip_serializing_if = "descriptor::is_empty")]
     pub annotations: Annotations,
-    /// Fields that the spec does not know.
+    /// Fields that the spec does not know. A key that it does know must not be put here.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
 }

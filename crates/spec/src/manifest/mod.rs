@@ -26,7 +26,10 @@ mod shape;
 mod strict;
 
 /// A manifest, parsed.
-#[expect(clippy::large_enum_variant, reason = "lives shortly, on the stack of who asked; a box would show in every match")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives shortly, on the stack of who asked; a box would show in every match"
+)]
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manifest {
@@ -150,7 +153,7 @@ impl InvalidManifest {
 impl fmt::Display for InvalidManifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Json(detail) => write!(f, "not a valid document: {}", detail.escape_debug()),
+            Self::Json(detail) => write!(f, "not a valid document: {detail}"),
             Self::NotAnObject => f.write_str("not a JSON object"),
             Self::TooDeep => f.write_str("nested deeper than 64 levels"),
             Self::DuplicateKey(key) => write!(f, "key {:?} appears twice", cut(key)),

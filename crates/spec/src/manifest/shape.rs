@@ -116,5 +116,4 @@ const CONFIG: &str = "config";
 const LAYERS: &str = "layers";
 const FS_LAYERS: &str = "fsLayers";
 const SIGNATURES: &str = "signatures";
-const TELLING: [&str; 8] =
-    [MEDIA_TYPE, MANIFESTS, CONFIG, LAYERS, FS_LAYERS, SIGNATURES, "subject", "schemaVersion"];
+const TELLING: [&str; 8] = [MEDIA_TYPE, MANIFESTS, CONFIG, LAYERS, FS_LAYERS, SIGNATURES, "subject", "schemaVersion"];

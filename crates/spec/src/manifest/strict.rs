@@ -65,9 +65,10 @@ impl<'de> Visitor<'de> for Checker<'_> {
         self.enter()?;
         let mut keys = HashSet::new();
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if !keys.insert(key.clone()) {
+            if keys.contains(&key) {
                 return self.refuse(InvalidManifest::DuplicateKey(key.into_owned()));
             }
+            keys.insert(key);
             map.next_value_seed(self.child())?;
         }
         Ok(())

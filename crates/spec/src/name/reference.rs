@@ -4,6 +4,7 @@
 //! else: the host `docker.io`, and `library/` before a name of one component on that host.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use super::host::{Host, LOCALHOST};
@@ -115,7 +116,7 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
         scan(text).map_err(|fault| {
-            let hint = fault.hint.clone().or_else(|| lower_case(text));
+            let hint = lower_case(text).or_else(|| without_scheme(text));
             InvalidReference::new(text, fault.with_hint(hint))
         })
     }
@@ -193,10 +194,11 @@ impl fmt::Display for InvalidSelector {
 
 impl std::error::Error for InvalidSelector {}
 
+/// Splits from the right, then reads from the left, so that the first fault is the one reported.
 fn scan(text: &str) -> Result<Reference, Fault> {
     check_whole(text)?;
-    let (rest, digest) = split_digest(text)?;
-    let (path, tag) = split_tag(rest)?;
+    let (rest, digest) = split(text, text.find('@'));
+    let (path, tag) = split(rest, tag_colon(rest));
     let (host, remote) = split_host(path)?;
     let base = path.len() - remote.len();
     let repository = RepositoryName::scan(remote).map_err(|fault| fault.shifted(base))?;
@@ -204,6 +206,8 @@ fn scan(text: &str) -> Result<Reference, Fault> {
         Some(official) => RepositoryName::scan(&official).map_err(|_| Fault::at(path.len(), TOO_LONG))?,
         None => repository,
     };
+    let tag = tag.map(Tag::scan).transpose().map_err(|fault| fault.shifted(path.len() + 1))?;
+    let digest = digest.map(Digest::scan).transpose().map_err(|fault| fault.shifted(rest.len() + 1))?;
     Ok(Reference { host, repository, tag, digest })
 }
 
@@ -213,8 +217,7 @@ fn check_whole(text: &str) -> Result<(), Fault> {
         return Err(Fault::at(0, "a reference is not empty"));
     }
     if let Some(offset) = text.find("://") {
-        let hint = text.get(offset + 3..).filter(|rest| !rest.contains("://") && scan(rest).is_ok());
-        return Err(Fault::at(offset, "a reference has no scheme").with_hint(hint.map(str::to_owned)));
+        return Err(Fault::at(offset, "a reference has no scheme"));
     }
     if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         let rule = "64 hex digits are an image id, not the name of a repository";
@@ -223,27 +226,22 @@ fn check_whole(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn split_digest(text: &str) -> Result<(&str, Option<Digest>), Fault> {
-    let Some((rest, digest)) = text.split_once('@') else {
-        return Ok((text, None));
-    };
-    match digest.parse::<Digest>() {
-        Ok(digest) => Ok((rest, Some(digest))),
-        Err(error) => Err(Fault::at(rest.len() + 1 + error.offset(), error.rule())),
+/// What is before the byte at an offset, and what behind it.
+fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
+    match at {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
     }
 }
 
 /// A tag starts at the colon after the last slash; a colon before it belongs to a port.
-fn split_tag(text: &str) -> Result<(&str, Option<Tag>), Fault> {
+fn tag_colon(text: &str) -> Option<usize> {
     let last = text.rfind('/').map_or(0, |slash| slash + 1);
     // The colons of a bracketed host without a path are no tag's either.
-    let colon = if text.starts_with('[') && last == 0 { None } else { text[last..].find(':') };
-    let Some(colon) = colon else {
-        return Ok((text, None));
-    };
-    let (path, tag) = (&text[..last + colon], &text[last + colon + 1..]);
-    let tag = Tag::scan(tag).map_err(|fault| fault.shifted(path.len() + 1))?;
-    Ok((path, Some(tag)))
+    if text.starts_with('[') && last == 0 {
+        return None;
+    }
+    text[last..].find(':').map(|colon| last + colon)
 }
 
 /// The first component is a host if it can't be one of a name: it has a dot or colon, or is `localhost`.
@@ -261,14 +259,17 @@ fn official(host: &Host, name: &str) -> Option<String> {
 
 /// The same text with its name, or else its digest too, in lower case, if that would parse.
 fn lower_case(text: &str) -> Option<String> {
-    let name_end = text.find('@').unwrap_or(text.len());
-    let name_end = split_tag(&text[..name_end]).map_or(name_end, |(path, _)| path.len());
-    let digest_start = text.find('@').unwrap_or(text.len());
-    let name_lower = text[..name_end].to_ascii_lowercase() + &text[name_end..];
-    let both_lower = text[..name_end].to_ascii_lowercase()
-        + &text[name_end..digest_start]
-        + &text[digest_start..].to_ascii_lowercase();
+    let (rest, _) = split(text, text.find('@'));
+    let (path, _) = split(rest, tag_colon(rest));
+    let lower = |range: Range<usize>| text[range].to_ascii_lowercase();
+    let name_lower = lower(0..path.len()) + &text[path.len()..];
+    let both_lower = lower(0..path.len()) + &text[path.len()..rest.len()] + &lower(rest.len()..text.len());
     [name_lower, both_lower].into_iter().find(|lower| lower != text && scan(lower).is_ok())
+}
+
+fn without_scheme(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("://")?;
+    scan(rest).is_ok().then(|| rest.to_owned())
 }
 
 const LIBRARY: &str = "library/";

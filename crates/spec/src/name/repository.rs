@@ -94,3 +94,45 @@ fn rule_at(bytes: &[u8], at: usize) -> &'static str {
 
 /// Bytes of a repository name, at most.
 const MAX_BYTES: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_meet_the_grammar_or_are_refused_at_the_first_bad_byte() {
+        for text in ["a", "0", "a/b/c", "a.b", "a_b", "a__b", "a-b", "a-----b", "a1.b2_c3/d", &"x".repeat(255)] {
+            assert_eq!(text.parse::<RepositoryName>().unwrap().as_str(), text);
+        }
+        let long = "x".repeat(256);
+        let cases = [
+            ("", 0),
+            ("/", 0),
+            ("a/", 2),
+            ("a//b", 2),
+            (".a", 0),
+            ("a.", 2),
+            ("a..b", 2),
+            ("a___b", 3),
+            ("a.-b", 2),
+            ("a-_b", 2),
+            ("a/..", 2),
+            ("a:b", 1),
+            ("aB", 1),
+            ("a%2fb", 1),
+            ("a\0", 1),
+            ("\u{430}", 0),
+            (&long, 255),
+        ];
+        for (text, offset) in cases {
+            let error = text.parse::<RepositoryName>().unwrap_err();
+            assert_eq!(error.offset(), offset, "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn upper_case_is_refused_with_what_was_meant() {
+        let error = "Foo/Bar".parse::<RepositoryName>().unwrap_err();
+        assert!(error.to_string().ends_with("did you mean \"foo/bar\"?"), "{error}");
+    }
+}

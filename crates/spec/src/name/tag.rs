@@ -56,3 +56,20 @@ invalid! {
 
 /// Bytes of a tag, at most.
 const MAX_BYTES: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_meet_the_grammar_or_are_refused_at_the_first_bad_byte() {
+        for text in ["latest", "_", "A.b-C_1", "0", &"x".repeat(128)] {
+            assert_eq!(text.parse::<Tag>().unwrap().as_str(), text);
+        }
+        let long = "x".repeat(129);
+        let cases = [("", 0), (".a", 0), ("-a", 0), ("a:b", 1), ("a/b", 1), ("a@b", 1), ("a b", 1), (&long, 128)];
+        for (text, offset) in cases {
+            assert_eq!(text.parse::<Tag>().unwrap_err().offset(), offset, "{text:?}");
+        }
+    }
+}

@@ -47,9 +47,7 @@ fn rank_variant(offer: &Machine, need: &Machine) -> Option<Level> {
 fn rank_os_version(offered: Option<&str>, wanted: Option<&str>) -> Option<Closeness> {
     match (offered, wanted) {
         (Some(offered), Some(wanted)) if offered == wanted => Some(Closeness::Equal),
-        (Some(offered), Some(wanted)) => {
-            offered.strip_prefix(wanted)?.starts_with('.').then_some(Closeness::Within)
-        }
+        (Some(offered), Some(wanted)) => offered.strip_prefix(wanted)?.starts_with('.').then_some(Closeness::Within),
         // Host process containers of Windows say no version and run on all.
         (None, Some(_)) | (_, None) => Some(Closeness::Unsaid),
     }

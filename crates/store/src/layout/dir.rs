@@ -5,11 +5,12 @@
 //! was being done to which path.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -126,18 +127,14 @@ impl Dir {
         }
     }
 
-    /// The names in here, but `.` and `..`, in no order; those that are not UTF-8 are not ours and left out.
+    /// The names of what is in here, in no order; those that are not UTF-8 are not ours and left out.
     pub(super) fn names(&self) -> Result<Vec<String>> {
-        let listing = rustix::fs::Dir::read_from(&self.fd).map_err(|errno| failed("list", &self.path, errno))?;
-        let mut names = Vec::new();
-        for entry in listing {
-            let entry = entry.map_err(|errno| failed("list", &self.path, errno))?;
-            match entry.file_name().to_str() {
-                Ok("." | "..") | Err(_) => {}
-                Ok(name) => names.push(name.to_owned()),
-            }
-        }
-        Ok(names)
+        self.list(|_| true)
+    }
+
+    /// The names of the directories in here, in no order.
+    pub(super) fn dir_names(&self) -> Result<Vec<String>> {
+        self.list(|kind| kind == FileType::Directory)
     }
 
     /// Puts the names in here on disk.
@@ -172,6 +169,32 @@ impl Dir {
         Ok(Some(Opened { file: File::from(fd), size: u64::try_from(stat.st_size).unwrap_or(0), path }))
     }
 
+    fn list(&self, wanted: impl Fn(FileType) -> bool) -> Result<Vec<String>> {
+        let listing = rustix::fs::Dir::read_from(&self.fd).map_err(|errno| failed("list", &self.path, errno))?;
+        let mut names = Vec::new();
+        for entry in listing {
+            let entry = entry.map_err(|errno| failed("list", &self.path, errno))?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) if wanted(self.kind_of(&entry)?) => names.push(name.to_owned()),
+                Ok(_) => {}
+            }
+        }
+        Ok(names)
+    }
+
+    /// Some file systems list names without kinds.
+    fn kind_of(&self, entry: &rustix::fs::DirEntry) -> Result<FileType> {
+        match entry.file_type() {
+            FileType::Unknown => match rustix::fs::statat(&self.fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode)),
+                Err(Errno::NOENT) => Ok(FileType::Unknown),
+                Err(errno) => Err(failed("look into", &self.path, errno)),
+            },
+            known => Ok(known),
+        }
+    }
+
     fn failed(&self, action: &str, name: &str, errno: Errno) -> Error {
         failed(action, &self.path_of(name), errno)
     }
@@ -180,13 +203,34 @@ impl Dir {
 impl Opened {
     /// All of it, at most `limit` bytes; memory grows with what is really read (rule 2).
     pub(super) fn read(mut self, limit: u64, limit_name: &str) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let read = self.file.by_ref().take(limit.saturating_add(1)).read_to_end(&mut bytes);
-        read.map_err(|error| io_error("read", &self.path, error))?;
+        let bytes = self.take(limit.saturating_add(1), Vec::new())?;
         if bytes.len() as u64 > limit {
             return Err(Error::limit(format_args!("read {}", self.path.display()), limit_name, limit));
         }
         Ok(bytes)
+    }
+
+    /// The next bytes, as many as wanted but at the file's end.
+    pub(super) fn next(&mut self, wanted: u64) -> Result<Bytes> {
+        let room = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+        self.take(wanted, room).map(Bytes::from)
+    }
+
+    /// The same file with the size it has now.
+    pub(super) fn measured(self) -> Result<Self> {
+        let stat = self.file.metadata().map_err(|error| io_error("look at", &self.path, error))?;
+        Ok(Self { size: stat.len(), ..self })
+    }
+
+    /// Goes on reading at `offset`.
+    pub(super) fn skip_to(&mut self, offset: u64) -> Result<()> {
+        let sought = self.file.seek(SeekFrom::Start(offset));
+        sought.map_err(|error| io_error("read", &self.path, error)).map(drop)
+    }
+
+    fn take(&mut self, wanted: u64, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let read = self.file.by_ref().take(wanted).read_to_end(&mut bytes);
+        read.map_err(|error| io_error("read", &self.path, error)).map(|_| bytes)
     }
 }
 

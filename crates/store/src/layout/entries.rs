@@ -38,13 +38,13 @@ pub(super) fn set_tag(index: &mut Index, tag: &Tag, manifest: &Descriptor) -> Op
     let tagged = |entry: &mut Descriptor| {
         entry.annotations.insert(Annotations::REF_NAME.to_owned(), tag.as_str().to_owned());
     };
-    match index.manifests.iter_mut().find(|entry| entry.digest == manifest.digest && name_of(entry).is_none()) {
-        Some(untagged) => tagged(untagged),
-        None => {
-            let mut entry = manifest.clone();
-            tagged(&mut entry);
-            index.manifests.push(entry);
-        }
+    let nameless = |entry: &&mut Descriptor| entry.digest == manifest.digest && name_of(entry).is_none();
+    if let Some(entry) = index.manifests.iter_mut().find(nameless) {
+        tagged(entry);
+    } else {
+        let mut entry = manifest.clone();
+        tagged(&mut entry);
+        index.manifests.push(entry);
     }
     before
 }
@@ -52,17 +52,14 @@ pub(super) fn set_tag(index: &mut Index, tag: &Tag, manifest: &Descriptor) -> Op
 /// Takes a tag off the manifest it names, which stays listed; gives that manifest's digest.
 pub(super) fn remove_tag(index: &mut Index, tag: &Tag) -> Option<Digest> {
     let digest = find(index, &Selector::Tag(tag.clone()))?.digest.clone();
-    let named = |entry: &Descriptor| name_of(entry) == Some(tag.as_str());
-    let has_another = index.manifests.iter().any(|entry| entry.digest == digest && !named(entry));
-    // A name that stands there twice, as other tools leave it, must not come back with the second entry.
-    let mut kept = has_another;
-    index.manifests.retain_mut(|entry| {
-        if !named(entry) {
-            return true;
-        }
+    // All entries of that name, though there should be one: a second one, left by another tool, must not take its place.
+    let (named, others): (Vec<_>, Vec<_>) =
+        index.manifests.drain(..).partition(|entry| name_of(entry) == Some(tag.as_str()));
+    index.manifests = others;
+    for mut entry in named {
         entry.annotations.remove(Annotations::REF_NAME);
-        entry.digest == digest && !std::mem::replace(&mut kept, true)
-    });
+        list(index, &entry);
+    }
     Some(digest)
 }
 
@@ -80,4 +77,80 @@ pub(super) fn remove_bare(index: &mut Index, digest: &Digest) {
 
 fn name_of(entry: &Descriptor) -> Option<&str> {
     entry.annotations.get(Annotations::REF_NAME).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use gantri_spec::MediaType;
+
+    use super::*;
+
+    fn manifest(name: &str) -> Descriptor {
+        Descriptor::of(MediaType::OCI_MANIFEST, name.as_bytes())
+    }
+
+    /// An index with one entry a word: `one` is untagged, `one@v1` is tagged.
+    fn index(entries: &str) -> Index {
+        let entry = |word: &str| match word.split_once('@') {
+            Some((name, tag)) => manifest(name).with_annotation(Annotations::REF_NAME, tag),
+            None => manifest(word),
+        };
+        Index::new(entries.split_whitespace().map(entry).collect())
+    }
+
+    fn tag(name: &str) -> Tag {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn setting_a_tag_moves_its_name_and_nothing_else() {
+        let cases = [
+            ("", "one", "one@v1", None),
+            ("one", "one", "one@v1", None),
+            ("one@v1", "one", "one@v1", None),
+            ("one@v2", "one", "one@v2 one@v1", None),
+            ("two@v1", "one", "two one@v1", Some("two")),
+            ("two@v1 two@v2", "one", "two@v2 one@v1", Some("two")),
+            ("two@v1 two", "one", "two one@v1", Some("two")),
+            ("two@v1 six@v1", "one", "two six one@v1", Some("two")),
+            ("two@v1 one", "one", "one@v1 two", Some("two")),
+        ];
+        for (before, name, after, moved_from) in cases {
+            let mut index = index(before);
+            let moved = set_tag(&mut index, &tag("v1"), &manifest(name));
+            assert_eq!(moved, moved_from.map(|name| manifest(name).digest), "{before}");
+            assert_eq!(index.manifests, self::index(after).manifests, "{before}");
+        }
+    }
+
+    #[test]
+    fn removing_a_tag_loses_no_manifest() {
+        let cases = [
+            ("one@v1", "one"),
+            ("one@v1 one@v2", "one@v2"),
+            ("one one@v1", "one"),
+            ("one@v1 two@v1", "one two"),
+            ("one@v1 one@v1", "one"),
+        ];
+        for (before, after) in cases {
+            let mut index = index(before);
+            assert_eq!(remove_tag(&mut index, &tag("v1")), Some(manifest("one").digest), "{before}");
+            assert_eq!(index.manifests, self::index(after).manifests, "{before}");
+        }
+        assert_eq!(remove_tag(&mut index("one one@v2"), &tag("v1")), None);
+    }
+
+    #[test]
+    fn tags_are_sorted_and_names_that_are_none_left_out() {
+        let found = tags(&index("one@v2 one@v10 two two@docker.io/library/app:v1 one@v2"));
+        assert_eq!(found, [tag("v10"), tag("v2")].into());
+    }
+
+    #[test]
+    fn only_entries_that_say_nothing_else_are_bare() {
+        let mut index = index("one one@v1 two");
+        index.manifests.push(manifest("one").with_annotation("colour", "red"));
+        remove_bare(&mut index, &manifest("one").digest);
+        assert_eq!(index.manifests.len(), 3);
+    }
 }

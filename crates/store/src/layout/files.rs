@@ -5,17 +5,15 @@
 //! whose grammar has no separators and no dots at the start.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
-use gantri_spec::{Descriptor, Digest, Hasher};
+use gantri_spec::{Descriptor, Digest, Hasher, MediaType};
 
 use super::dir::{Dir, Opened, io_error};
-use super::scratch::{Place, Scratch};
-
-/// The directory of all blobs, by algorithm; scratch files lie here too.
-pub(super) const BLOBS: &str = "blobs";
+use super::index;
+use super::scratch::{BLOBS, Place, Scratch};
 
 /// A blob's file, if there is one. What it holds has not been looked at.
 pub(super) fn open(root: &Dir, digest: &Digest) -> Result<Option<Opened>> {
@@ -41,8 +39,9 @@ pub(super) fn home(root: &Dir, digest: &Digest) -> Result<Option<Dir>> {
     }
 }
 
-/// The directory that a blob's file is to lie in.
+/// The directory that a blob's file is to lie in. It makes the root a layout: who asks has a blob that is checked.
 pub(super) fn make_home(root: &Dir, digest: &Digest) -> Result<Dir> {
+    index::establish(root)?;
     root.make_dir(BLOBS)?.make_dir(digest.algorithm_name())
 }
 
@@ -54,6 +53,25 @@ pub(super) fn put(root: &Dir, blob: &Descriptor, bytes: &Bytes) -> Result<bool> 
     Ok(true)
 }
 
+/// Makes a blob of one layout available in another: by hard link, or by a copy where the file systems can't do that.
+/// Whether there was one.
+pub(super) fn link(from: &Dir, to: &Dir, digest: &Digest) -> Result<bool> {
+    let (Some(home), Some(mut file)) = (home(from, digest)?, open(from, digest)?) else { return Ok(false) };
+    let target = make_home(to, digest)?;
+    if home.link(digest.encoded(), &target, digest.encoded())? {
+        return Ok(true);
+    }
+    let blob = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), file.size);
+    let Some((_scratch, mut sink)) = begin(to, &blob)? else { return Ok(true) };
+    loop {
+        let chunk = file.next(COPY_BUFFER)?;
+        if chunk.is_empty() {
+            return sink.finish().map(|()| true);
+        }
+        sink = sink.write(&[chunk])?;
+    }
+}
+
 /// Makes ready to receive a blob; none if it is there already, and whole.
 ///
 /// A file of the right name and size is read and hashed, since another tool, or a power cut under it, may have left
@@ -63,24 +81,24 @@ pub(super) fn put(root: &Dir, blob: &Descriptor, bytes: &Bytes) -> Result<bool> 
 /// `Unsupported` if the digest's algorithm can't be computed (M3); `Io`.
 pub(super) fn begin(root: &Dir, blob: &Descriptor) -> Result<Option<(Scratch, Sink)>> {
     let hasher = hasher(&blob.digest)?;
-    if let Some(found) = open(root, &blob.digest)?
+    if let Some(mut found) = open(root, &blob.digest)?
         && found.size == blob.size
-        && hash(found, hasher.clone())? == blob.digest
+        && hash(&mut found, hasher.clone())? == blob.digest
     {
         return Ok(None);
     }
-    let target = make_home(root, &blob.digest)?;
-    let (scratch, file) = Scratch::create(&root.make_dir(BLOBS)?)?;
-    let sink = Sink { file, place: scratch.place().clone(), target, hasher, written: 0, blob: blob.clone() };
+    let (scratch, file) = Scratch::create(root)?;
+    let (root, place) = (root.clone(), scratch.place().clone());
+    let sink = Sink { root, file, place, hasher, written: 0, blob: blob.clone() };
     Ok(Some((scratch, sink)))
 }
 
 /// Where the chunks of one blob go, until it is whole.
 #[derive(Debug)]
 pub(super) struct Sink {
+    root: Dir,
     file: File,
     place: Place,
-    target: Dir,
     hasher: Hasher,
     written: u64,
     blob: Descriptor,
@@ -111,12 +129,14 @@ impl Sink {
         if self.written != self.blob.size {
             return Err(self.wrong_size(""));
         }
-        let Self { file, place, target, hasher, blob, .. } = self;
+        let Self { root, file, place, hasher, blob, .. } = self;
         let actual = hasher.finish();
         if actual != blob.digest {
             return Err(wrong_digest(&blob.digest, &actual));
         }
-        settle(&file, &place, &target, &blob.digest)
+        // On disk first, then under its name (S1).
+        file.sync_all().map_err(|error| io_error("sync", &place.path(), error))?;
+        place.publish(&make_home(&root, &blob.digest)?, blob.digest.encoded())
     }
 
     fn wrong_size(&self, at_least: &str) -> Error {
@@ -126,32 +146,26 @@ impl Sink {
     }
 }
 
-/// The last steps of a blob that is known to be right: on disk first, then under its name (S1).
-pub(super) fn settle(file: &File, place: &Place, target: &Dir, digest: &Digest) -> Result<()> {
-    file.sync_all().map_err(|error| io_error("sync", &place.path(), error))?;
-    place.publish(target, digest.encoded())
-}
-
 /// Feeds all that is left of a file to a hasher.
-pub(super) fn hash(mut from: Opened, mut hasher: Hasher) -> Result<Digest> {
-    let mut buffer = vec![0; HASH_BUFFER];
+pub(super) fn hash(from: &mut Opened, mut hasher: Hasher) -> Result<Digest> {
     loop {
-        match from.file.read(&mut buffer).map_err(|error| io_error("read", &from.path, error))? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(&buffer[..read]),
+        let chunk = from.next(COPY_BUFFER)?;
+        if chunk.is_empty() {
+            return Ok(hasher.finish());
         }
+        hasher.update(&chunk);
     }
 }
 
 /// The hasher that can tell whether a blob is what it is called.
 pub(super) fn hasher(digest: &Digest) -> Result<Hasher> {
-    digest.hasher().ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("digest {digest}: this algorithm can't be verified"))
-    })
+    digest
+        .hasher()
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, format!("digest {digest}: this algorithm can't be verified")))
 }
 
 pub(super) fn wrong_digest(expected: &Digest, actual: &Digest) -> Error {
     Error::new(ErrorKind::DigestMismatch, format!("blob {expected}: digest {actual} received"))
 }
 
-const HASH_BUFFER: usize = 128 * 1024;
+const COPY_BUFFER: u64 = 128 * 1024;

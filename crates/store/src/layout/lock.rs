@@ -1,12 +1,13 @@
 //! The lock under which `index.json` changes.
 //!
-//! It is `flock` on `index.json.lock`, the name and the kind that BuildKit uses for the same end, so it also holds
+//! It is `flock` on `index.json.lock`, the name and the kind that `BuildKit` uses for the same end, so it also holds
 //! between these two. The kernel frees it when its process dies, so a file left by a dead process blocks nobody (S3).
 //! The file is removed while the lock is held, and so whoever gets the lock looks whether the file it locked is still
 //! the one of that name.
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
+use std::path::Path;
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use gantri_core::{Error, ErrorKind, Result};
 
 use super::dir::{Dir, io_error};
 
-const NAME: &str = "index.json.lock";
+/// The file's name in the layout.
+pub(super) const NAME: &str = "index.json.lock";
 
 /// The right to change one layout's index, given back on drop.
 #[derive(Debug)]
@@ -31,18 +33,8 @@ impl Lock {
     /// # Errors
     /// `Timeout`, naming the process that holds it; `Io`.
     pub(super) fn acquire(dir: &Dir) -> Result<Self> {
-        let deadline = Instant::now() + WAIT;
-        let mut pause = SHORTEST_PAUSE;
-        loop {
-            if let Some(file) = attempt(dir)? {
-                return Ok(Self { dir: dir.clone(), _file: file });
-            }
-            if Instant::now() >= deadline {
-                return Err(held(dir));
-            }
-            thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let file = patiently(|| attempt(dir))?.ok_or_else(|| held(dir))?;
+        Ok(Self { dir: dir.clone(), _file: file })
     }
 }
 
@@ -54,6 +46,29 @@ impl Drop for Lock {
     }
 }
 
+/// Tries again and again, for a minute at most: every wait has an end (rule 6). Blocks the thread.
+pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    let deadline = Instant::now() + WAIT;
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let outcome = attempt()?;
+        if outcome.is_some() || Instant::now() >= deadline {
+            return Ok(outcome);
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Locks a file, if nobody else has; whether it is locked now.
+pub(super) fn try_lock(file: &File, path: &Path) -> Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(io_error("lock", path, error)),
+    }
+}
+
 fn attempt(dir: &Dir) -> Result<Option<File>> {
     let mut file = match dir.file_to_write(NAME)? {
         Some(found) => found.file,
@@ -62,13 +77,8 @@ fn attempt(dir: &Dir) -> Result<Option<File>> {
             None => return Ok(None),
         },
     };
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(io_error("lock", &dir.path_of(NAME), error)),
-    }
     // Its last owner may have removed it after we opened it: then somebody else may own the lock already.
-    if !dir.is_at(&file, NAME)? {
+    if !try_lock(&file, &dir.path_of(NAME))? || !dir.is_at(&file, NAME)? {
         return Ok(None);
     }
     // Only a courtesy for whoever waits: a full disk must not stop a deletion.
@@ -83,6 +93,7 @@ fn held(dir: &Dir) -> Error {
     Error::new(ErrorKind::Timeout, what)
 }
 
-const WAIT: Duration = Duration::from_mins(1);
+/// The longest wait for a lock.
+pub(super) const WAIT: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);

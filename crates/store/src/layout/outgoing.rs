@@ -3,7 +3,6 @@
 //! While one chunk is being used the next is read on a blocking thread, so at most two are in memory; nothing is read
 //! before the stream is polled, and no thread is held by a reader that is slow.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -13,14 +12,14 @@ use futures_util::{FutureExt, StreamExt};
 use gantri_core::{ByteStream, Error, ErrorKind, Result};
 
 use super::blocking::blocking;
-use super::dir::{Opened, io_error};
+use super::dir::Opened;
 
 /// The bytes `range` of a file, read from an open handle: removing the file's name does not disturb it (R8).
 ///
 /// # Errors
 /// The stream yields `Io`, also if the file is shorter than it was when it was opened (S1).
 pub(super) fn send(file: Opened, range: Range<u64>) -> ByteStream {
-    let cursor = Cursor { file, range, placed: false };
+    let cursor = Cursor { file, range, at_start: true };
     try_unfold(Next::Unread(cursor), |next| async move {
         let (chunk, cursor) = match next {
             Next::Unread(cursor) if cursor.range.is_empty() => return Ok(None),
@@ -40,10 +39,7 @@ enum Next {
 impl Next {
     /// Begins to read ahead, if there is more.
     fn after(cursor: Cursor) -> Self {
-        match cursor.range.is_empty() {
-            true => Self::Unread(cursor),
-            false => Self::Reading(blocking(|| cursor.read()).boxed()),
-        }
+        if cursor.range.is_empty() { Self::Unread(cursor) } else { Self::Reading(blocking(|| cursor.read()).boxed()) }
     }
 }
 
@@ -51,30 +47,23 @@ impl Next {
 struct Cursor {
     file: Opened,
     range: Range<u64>,
-    placed: bool,
+    at_start: bool,
 }
 
 impl Cursor {
     /// The next chunk.
     fn read(mut self) -> Result<(Bytes, Self)> {
+        if self.at_start && self.range.start > 0 {
+            self.file.skip_to(self.range.start)?;
+        }
+        self.at_start = false;
         let wanted = (self.range.end - self.range.start).min(CHUNK);
-        let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-        self.place()
-            .and_then(|()| (&self.file.file).take(wanted).read_to_end(&mut chunk))
-            .map_err(|error| io_error("read", &self.file.path, error))?;
+        let chunk = self.file.next(wanted)?;
         self.range.start += chunk.len() as u64;
         if (chunk.len() as u64) < wanted {
             return Err(self.too_short());
         }
-        Ok((Bytes::from(chunk), self))
-    }
-
-    fn place(&mut self) -> std::io::Result<()> {
-        if !self.placed && self.range.start > 0 {
-            self.file.file.seek(SeekFrom::Start(self.range.start))?;
-        }
-        self.placed = true;
-        Ok(())
+        Ok((chunk, self))
     }
 
     fn too_short(&self) -> Error {

@@ -11,6 +11,8 @@ use gantri_core::{Error, ErrorKind, Result};
 
 use super::dir::Dir;
 
+/// The directory of all blobs, by algorithm; scratch files lie here too, on the same file system.
+pub(super) const BLOBS: &str = "blobs";
 /// Begins the name of every scratch file. Other tools list `blobs/<algorithm>/` at most.
 const PREFIX: &str = ".gantri-";
 
@@ -27,9 +29,10 @@ pub(super) struct Place {
 }
 
 impl Scratch {
-    /// A new, empty file in `dir`, locked by this process; scratch files of dead processes are swept away.
-    pub(super) fn create(dir: &Dir) -> Result<(Self, File)> {
-        sweep(dir)?;
+    /// A new, empty file in the layout `root`, locked by this process; scratch files of dead processes are swept away.
+    pub(super) fn create(root: &Dir) -> Result<(Self, File)> {
+        let dir = root.make_dir(BLOBS)?;
+        sweep(&dir)?;
         for _ in 0..MAX_TRIES {
             let name = format!("{PREFIX}{}", random_id()?);
             let Some(file) = dir.create(&name)? else { continue };

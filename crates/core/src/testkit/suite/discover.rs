@@ -160,10 +160,11 @@ const INVENTORY: MediaType = MediaType::from_static("application/vnd.example.inv
 fn signed() -> Content {
     let content = app();
     let subject = content.descriptor("app");
-    content
-        .referrer("first", &subject, &SIGNATURE)
-        .referrer("second", &subject, &SIGNATURE)
-        .referrer("inventory", &subject, &INVENTORY)
+    content.referrer("first", &subject, &SIGNATURE).referrer("second", &subject, &SIGNATURE).referrer(
+        "inventory",
+        &subject,
+        &INVENTORY,
+    )
 }
 
 /// Digests in an order of their own: referrers come in none that is promised.

@@ -1,15 +1,15 @@
 //! Rules of content management: what is deleted is gone by every name, nothing else is, and what was absent is unknown.
 
-use futures_util::StreamExt;
-use futures_util::TryStreamExt;
 use futures_util::future::{join_all, try_join, try_join_all};
+use futures_util::{StreamExt, TryStreamExt};
 use gantri_spec::{ByteRange, Digest, MediaType, Selector};
 
 use super::{
-    NO_BLOB, NO_MANIFEST, all, assert_kind, assert_no_blob, assert_no_manifest, assert_same, at, noise, repo, tag, whole,
+    NO_BLOB, NO_MANIFEST, all, assert_kind, assert_no_blob, assert_no_manifest, assert_same, at, noise, repo, tag,
+    whole,
 };
 use crate::testkit::{Content, Outcome, Subject};
-use crate::{ErrorKind, Manage, Push, Result};
+use crate::{ErrorKind, Result};
 
 cases! { $ __manage_cases in manage needs [];
     a_deleted_tag_is_gone_and_its_manifest_is_not [DeleteTag],

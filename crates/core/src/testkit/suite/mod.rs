@@ -41,6 +41,7 @@ use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use gantri_spec::{ByteRange, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 
+pub use self::pull::ranges;
 pub use self::push::{blobs, manifests, mounts, uploads};
 use crate::{ErrorKind, Pull, Registry, Result};
 

@@ -3,6 +3,8 @@
 //! Composes a member from its header and the records before it. Where two of them speak, the PAX record wins over the
 //! header, and two records that contradict each other are an error (T6).
 
+use std::io::BufRead;
+
 use gantri_core::{Error, Limits, Result};
 use rustix::fs::Timespec;
 
@@ -37,14 +39,15 @@ struct Pending {
 }
 
 impl<'r> Archive<'r> {
-    pub(in crate::unpack) fn new(layer: &'r mut dyn std::io::Read, limits: &'r Limits) -> Self {
+    pub(in crate::unpack) fn new(layer: &'r mut dyn BufRead, limits: &'r Limits) -> Self {
         Self { input: Input::new(layer), limits, remaining: 0, padding: 0, headers: 0, extension: Vec::new() }
     }
 
     /// Passes over what is left of the current member and fills in the next one; `false` at the end of the layer, which
     /// has then been read to its last byte.
     pub(in crate::unpack) fn next(&mut self, member: &mut Member) -> Result<bool> {
-        self.input.skip(self.remaining + self.padding)?;
+        self.input.skip(self.remaining)?;
+        self.input.skip(self.padding)?;
         (self.remaining, self.padding) = (0, 0);
         let mut pending = Pending::default();
         loop {
@@ -156,14 +159,13 @@ impl<'r> Archive<'r> {
         member.path.clear();
         member.link.clear();
         let sparse_name = records.sparse.name.as_deref();
-        match named(records.path.as_deref(), pending.long_name.as_deref(), start)? {
-            name if sparse_name.or(name).is_some() => {
-                member.path.extend_from_slice(sparse_name.or(name).unwrap_or_default());
-            }
-            _ => block.name_into(&mut member.path),
+        match sparse_name.or(named(records.path.as_deref(), pending.long_name.as_deref(), start)?) {
+            Some(name) => member.path.extend_from_slice(name),
+            None => block.name_into(&mut member.path),
         }
         let link = named(records.link.as_deref(), pending.long_link.as_deref(), start)?;
-        member.size = records.size.map_or_else(|| block.size(offset), Ok)?;
+        let stated = block.size(offset)?;
+        member.size = records.size.unwrap_or(stated);
         member.kind = kind(block, &member.path, offset)?;
         if matches!(member.kind, Kind::Symlink | Kind::HardLink) {
             member.link.extend_from_slice(link.unwrap_or_else(|| block.link_name()));

@@ -15,7 +15,6 @@ mod sparse;
 
 pub(super) use archive::Archive;
 pub(super) use member::{Kind, Member, Metadata, Xattr};
-pub(super) use sparse::Chunk;
 
 use gantri_core::{Error, ErrorKind};
 
@@ -23,3 +22,6 @@ use gantri_core::{Error, ErrorKind};
 fn invalid(offset: u64, rule: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::LayerInvalid, format!("byte {offset}: {rule}"))
 }
+
+#[cfg(test)]
+mod tests;

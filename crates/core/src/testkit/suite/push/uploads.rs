@@ -2,7 +2,7 @@
 //! (R4).
 
 use bytes::Bytes;
-use futures_util::future::poll_immediate;
+use futures_util::future::{join, poll_immediate};
 use gantri_spec::{Algorithm, Digest, RepositoryName};
 
 use super::super::{assert_kind, assert_no_blob, noise, repo, whole};
@@ -24,6 +24,7 @@ cases! { $ __push_upload_cases in uploads needs [Push, Uploads];
     commit_by_another_algorithm_hashes_again [Sha512],
     commit_by_another_algorithm_is_checked [Sha512],
     commit_ends_the_session,
+    of_two_who_commit_one_succeeds,
     an_empty_chunk_changes_nothing,
     an_upload_outlives_its_handle,
     a_resumed_upload_stands_where_the_registry_says,
@@ -170,6 +171,18 @@ async fn commit_ends_the_session(registry: Subject) -> Outcome {
     upload.commit(&Digest::of(b"hello")).await?;
     assert_over(&registry, session).await;
     assert_eq!(whole(&*registry, &here(), &Digest::of(b"hello")).await?, "hello");
+    Ok(())
+}
+
+async fn of_two_who_commit_one_succeeds(registry: Subject) -> Outcome {
+    let mut first = started(&registry).await?;
+    first.write("hello".into()).await?;
+    let second = registry.resume_upload(&here(), first.session()).await?;
+    let digest = Digest::of(b"hello");
+    let (first, second) = join(first.commit(&digest), second.commit(&digest)).await;
+    assert!(first.is_ok() != second.is_ok(), "{first:?}, {second:?}");
+    assert_kind(first.and(second), &[ErrorKind::UploadUnknown]);
+    assert_eq!(whole(&*registry, &here(), &digest).await?, "hello");
     Ok(())
 }
 

@@ -1,0 +1,109 @@
+//! `quickstart`: the whole job, step by step, against a registry of its own.
+//!
+//! Each step is printed as the command line that does it by hand, and then done through the same verbs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use gantri::server::{Server, ServerOptions};
+use gantri::spec::Tag;
+use gantri::{Error, ErrorKind, LayoutPath, Location, Memory, NoObserver, Reference};
+
+use crate::args::Global;
+use crate::commands::verify;
+use crate::context::{Context, location, reference};
+use crate::failure::Failure;
+use crate::output;
+
+/// What is packed unless directories are named: two that lie in this repository.
+const LAYERS: [&str; 2] = ["docs", "crates/gantri/examples"];
+
+/// Starts a registry in memory and runs every step against it.
+pub(crate) async fn run(global: &Global, layers: Vec<PathBuf>) -> Result<(), Failure> {
+    let layers = if layers.is_empty() { LAYERS.map(PathBuf::from).to_vec() } else { layers };
+    if let Some(missing) = layers.iter().find(|dir| !dir.is_dir()) {
+        let what = format!("quickstart: {} is no directory", missing.display());
+        let hint = "run it from the top of the repository, or name the directories to pack";
+        return Err(Failure::Usage(Error::new(ErrorKind::Config, what).with_hint(hint)));
+    }
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = Server::bind(anywhere, Arc::new(Memory::new()), ServerOptions::default()).await?;
+    let address = server.local_addr();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = server.run(async {
+        // Dropped or told, it is time to stop.
+        let _ = stopped.await;
+    });
+    let steps = async {
+        let result = steps(global, address, &layers).await;
+        drop(stop);
+        result
+    };
+    let (served, result) = futures_util::join!(serving, steps);
+    result.and(served.map_err(Failure::from))
+}
+
+async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Result<(), Failure> {
+    let context = Context::with_observer(global, None, Arc::new(NoObserver))?;
+    let here = tempfile::Builder::new()
+        .prefix("gantri-quickstart-")
+        .tempdir()
+        .map_err(|error| Error::io("make a directory for the quickstart", error))?
+        .keep();
+    let image = reference(&format!("{address}/quickstart/app:v1"))?;
+    step(&format!("serve --listen {address}"), "a registry in memory, on a free loopback port")?;
+
+    let made = LayoutPath::new(here.join("made")).with_tag(tag(&image));
+    step(&format!("build {made} {}", words(layers)), "directories as the layers of an image")?;
+    let built = context.client.build(layers, &made).await?;
+    told(&format!("{} with {} layers", built.digest, layers.len()))?;
+
+    step(&format!("push {made} {image}"), "to the registry")?;
+    context.client.push(&made, &image).await?;
+    step(&format!("tags {address}/quickstart/app"), "what it has")?;
+    let tags: Vec<Tag> = context.client.tags(&Location::from(image.clone())).await?.try_collect().await?;
+    told(&tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" "))?;
+
+    let pulled = LayoutPath::new(here.join("pulled")).with_tag(tag(&image));
+    step(&format!("pull {image} {pulled}"), "back, into an image layout")?;
+    let manifest = context.client.pull(&location(&image.to_string())?, &pulled).await?.manifest;
+    if manifest.digest != built.digest {
+        return Err(differs(format!("pulled {}, but built {}", manifest.digest, built.digest)));
+    }
+    told(&format!("{}, every byte verified", manifest.digest))?;
+
+    let tree = here.join("rootfs");
+    step(&format!("unpack {image} {}", tree.display()), "to a root file system")?;
+    let unpacked = context.client.unpack(&image.into(), &tree).await?;
+    told(&format!("{} entries, {} bytes", unpacked.entries, unpacked.bytes))?;
+
+    let files = check(layers, &tree)?;
+    Ok(output::line(format!("\nchecked {files} files, all as they were; the tree is in {}", tree.display()).as_bytes())?)
+}
+
+/// Compares the tree with what was packed.
+fn check(layers: &[PathBuf], tree: &Path) -> Result<usize, Failure> {
+    verify::stacked(layers, tree).map_err(differs)
+}
+
+fn differs(what: String) -> Failure {
+    Error::new(ErrorKind::DigestMismatch, format!("quickstart: {what}")).into()
+}
+
+fn tag(image: &Reference) -> Tag {
+    image.tag().cloned().unwrap_or_else(Tag::latest)
+}
+
+fn words(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn step(line: &str, meaning: &str) -> Result<(), Failure> {
+    Ok(output::line(format!("\n# {meaning}\n$ gantri {line}").as_bytes())?)
+}
+
+fn told(text: &str) -> Result<(), Failure> {
+    Ok(output::line(text.as_bytes())?)
+}

@@ -1,0 +1,14 @@
+//! Fetches an image into an image layout directory: `cargo run --example pull -- REF oci:DIR`.
+
+use gantri::{Client, LayoutPath, Location};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let source: Location = arguments.next().ok_or("which image?")?.parse()?;
+    let target: LayoutPath = arguments.next().ok_or("into which oci:DIR?")?.parse()?;
+
+    let pulled = Client::builder().build()?.pull(&source, &target).await?;
+    println!("{} is now {}", pulled.manifest.digest, pulled.target);
+    Ok(())
+}

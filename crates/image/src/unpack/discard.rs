@@ -1,0 +1,134 @@
+//! Takes a name out of a directory, with all that is beneath it.
+//!
+//! Without recursion and with two handles, whatever the depth (T10): directories within the one being removed are
+//! renamed to its top, so that depth becomes breadth. Works on handles only, never follows a link, never goes up.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom};
+use rustix::io::{Errno, Result};
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Removed {
+    /// There was nothing.
+    Nothing,
+    /// What is no directory.
+    Leaf,
+    /// A directory, and this many names beneath it.
+    Directory { names: u64 },
+}
+
+/// Room for the names that one system call returns.
+const LISTING: usize = 32 << 10;
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Removes `name` from `parent`.
+pub(super) fn discard(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Removed> {
+    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) => return Ok(Removed::Leaf),
+        Err(Errno::NOENT) => return Ok(Removed::Nothing),
+        Err(Errno::ISDIR) => {}
+        Err(errno) => return Err(errno),
+    }
+    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) => return Ok(Removed::Directory { names: 0 }),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let top = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
+    let names = Flattening { top: top.as_fd(), hoisted: 0, names: 0 }.run()?;
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?;
+    Ok(Removed::Directory { names })
+}
+
+/// Shows `visit` each name of a directory and its type, which may be unknown.
+pub(super) fn list(directory: BorrowedFd<'_>, mut visit: impl FnMut(&CStr, FileType) -> Result<()>) -> Result<()> {
+    rustix::fs::seek(directory, SeekFrom::Start(0))?;
+    let mut buffer = Vec::with_capacity(LISTING);
+    let mut listing = RawDir::new(directory, buffer.spare_capacity_mut());
+    while let Some(entry) = listing.next() {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            visit(entry.file_name(), entry.file_type())?;
+        }
+    }
+    Ok(())
+}
+
+struct Flattening<'t> {
+    top: BorrowedFd<'t>,
+    /// How many names were made up for hoisted directories.
+    hoisted: u64,
+    names: u64,
+}
+
+impl Flattening<'_> {
+    fn run(mut self) -> Result<u64> {
+        let top = self.top;
+        empty(top, |name| match self.unlink(top, name)? {
+            Unlinked::Gone => Ok(()),
+            Unlinked::Occupied => self.dissolve(name),
+        })?;
+        Ok(self.names)
+    }
+
+    /// Empties a directory at the top by hoisting its own directories beside it, then removes it.
+    fn dissolve(&mut self, name: &CStr) -> Result<()> {
+        let directory = rustix::fs::openat(self.top, name, DIRECTORY, Mode::empty())?;
+        let directory = directory.as_fd();
+        empty(directory, |child| match self.unlink(directory, child)? {
+            Unlinked::Gone => Ok(()),
+            Unlinked::Occupied => self.hoist(directory, child),
+        })?;
+        rustix::fs::unlinkat(self.top, name, AtFlags::REMOVEDIR)
+    }
+
+    /// Moves a directory to the top under a name that is free there.
+    fn hoist(&mut self, from: BorrowedFd<'_>, child: &CStr) -> Result<()> {
+        loop {
+            self.hoisted += 1;
+            match rustix::fs::renameat(from, child, self.top, format!(".gantri-{}", self.hoisted)) {
+                Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn unlink(&mut self, directory: BorrowedFd<'_>, name: &CStr) -> Result<Unlinked> {
+        self.names += 1;
+        match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+            // A listing may show a name again that was removed meanwhile.
+            Ok(()) | Err(Errno::NOENT) => return Ok(Unlinked::Gone),
+            Err(Errno::ISDIR) => {}
+            Err(errno) => return Err(errno),
+        }
+        match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(Unlinked::Occupied),
+            outcome => outcome.map(|()| Unlinked::Gone),
+        }
+    }
+}
+
+enum Unlinked {
+    Gone,
+    /// It is a directory that is not empty.
+    Occupied,
+}
+
+/// Shows `take`, which must remove it, each name of a directory until there are none. A listing need not show what is
+/// added while it runs, hence the repetition.
+fn empty(directory: BorrowedFd<'_>, mut take: impl FnMut(&CStr) -> Result<()>) -> Result<()> {
+    loop {
+        let mut seen = false;
+        list(directory, |name, _| {
+            seen = true;
+            take(name)
+        })?;
+        if !seen {
+            return Ok(());
+        }
+    }
+}

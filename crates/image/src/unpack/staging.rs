@@ -1,0 +1,193 @@
+//! Where a tree grows before anyone can see it: a private directory beside the target, renamed to it at the end.
+//!
+//! Decides what may be a target ([`Target::check`]) and that nothing stays behind: a [`Staging`] that is dropped before
+//! it was published removes itself.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use gantri_core::{Error, ErrorKind, Result};
+use rustix::fs::{Mode, OFlags};
+
+use super::remove::remove_tree;
+
+/// A place where a tree may appear.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    path: PathBuf,
+    parent: PathBuf,
+}
+
+impl Target {
+    /// A directory that is not there yet or is empty, below one that is there. Blocking, if briefly.
+    pub(crate) fn check(dir: &Path) -> Result<Self> {
+        match fs::symlink_metadata(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::to_be_made(dir),
+            Err(error) => Err(Error::io(format!("target {}", dir.display()), error)),
+            Ok(_) => Self::to_be_replaced(dir),
+        }
+    }
+
+    /// The directory that holds the target, the staging directory and the spools: one file system.
+    pub(crate) fn parent(&self) -> &Path {
+        &self.parent
+    }
+
+    fn to_be_made(dir: &Path) -> Result<Self> {
+        let Some(name) = dir.file_name() else {
+            return Err(conflict(dir, "no directory can have this name"));
+        };
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent =
+            fs::canonicalize(parent).map_err(|error| Error::io(format!("directory {}", parent.display()), error))?;
+        Ok(Self { path: parent.join(name), parent })
+    }
+
+    fn to_be_replaced(dir: &Path) -> Result<Self> {
+        let unreadable = |error| Error::io(format!("target {}", dir.display()), error);
+        let path = fs::canonicalize(dir).map_err(unreadable)?;
+        let metadata = fs::metadata(&path).map_err(unreadable)?;
+        if !metadata.is_dir() {
+            return Err(conflict(dir, "it is not a directory"));
+        }
+        if fs::read_dir(&path).map_err(unreadable)?.next().is_some() {
+            return Err(conflict(dir, "it is not empty"));
+        }
+        let Some(parent) = path.parent().map(Path::to_path_buf) else {
+            return Err(conflict(dir, "it is the root directory"));
+        };
+        // Found out now and not after the last layer: a mount point can't be replaced by a rename.
+        if fs::metadata(&parent).map_err(unreadable)?.dev() != metadata.dev() {
+            return Err(conflict(dir, "it is a mount point"));
+        }
+        Ok(Self { path, parent })
+    }
+}
+
+fn conflict(dir: &Path, because: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("target {}: {because}", dir.display()))
+        .with_hint("choose a directory that does not exist yet or is empty")
+}
+
+/// A tree in the making, `.gantri-unpack-XXXXXX` beside its target, open to nobody else (T15).
+#[derive(Debug)]
+pub(crate) struct Staging {
+    target: Target,
+    path: PathBuf,
+    published: bool,
+}
+
+impl Staging {
+    pub(crate) fn create(target: Target) -> Result<Self> {
+        let made = tempfile::Builder::new()
+            .prefix(".gantri-unpack-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&target.parent);
+        let made = made.map_err(|error| {
+            Error::io(format!("staging directory in {}", target.parent.display()), error)
+        })?;
+        // From here on this guard removes it, not the temporary directory's own.
+        Ok(Self { path: made.keep(), target, published: false })
+    }
+
+    /// A handle on it, to unpack relative to.
+    pub(crate) fn open(&self) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(&self.path, flags, Mode::empty())
+            .map_err(|error| Error::io(format!("staging directory {}", self.path.display()), error.into()))
+    }
+
+    /// Makes it the target, in one step.
+    pub(crate) fn publish(mut self) -> Result<()> {
+        let path = &self.target.path;
+        fs::rename(&self.path, path).map_err(|error| match error.kind() {
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                conflict(path, "something else appeared there meanwhile").with_source(error)
+            }
+            _ => Error::io(format!("rename the unpacked tree to {}", path.display()), error),
+        })?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.published {
+            return;
+        }
+        if let Err(error) = remove_tree(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "the staging directory could not be removed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_absent_or_an_empty_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("empty")).unwrap();
+        fs::create_dir_all(at("full/x")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        std::os::unix::fs::symlink("empty", at("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        let cases = [
+            ("absent", Ok(())),
+            ("empty", Ok(())),
+            ("link", Ok(())),
+            ("full", Err(ErrorKind::Conflict)),
+            ("file", Err(ErrorKind::Conflict)),
+            ("dangling", Err(ErrorKind::Io)),
+            ("no/such/parent", Err(ErrorKind::Io)),
+            ("file/below", Err(ErrorKind::Io)),
+            ("absent/..", Err(ErrorKind::Conflict)),
+        ];
+        for (name, expected) in cases {
+            let outcome = Target::check(&at(name)).map(drop).map_err(|error| error.kind());
+            assert_eq!(outcome, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mount_point_and_the_root_are_refused_before_anything_is_fetched() {
+        for path in ["/", "/proc"] {
+            assert_eq!(Target::check(Path::new(path)).unwrap_err().kind(), ErrorKind::Conflict, "{path}");
+        }
+    }
+
+    #[test]
+    fn staging_is_private_and_leaves_nothing_unless_published() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::check(&dir.path().join("target")).unwrap();
+        let staging = Staging::create(target.clone()).unwrap();
+        assert_eq!(fs::metadata(&staging.path).unwrap().mode() & 0o7777, 0o700);
+        fs::create_dir_all(staging.path.join("a/b")).unwrap();
+        drop(staging);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+        let staging = Staging::create(target).unwrap();
+        fs::write(staging.path.join("file"), "x").unwrap();
+        staging.publish().unwrap();
+        assert_eq!(fs::read(dir.path().join("target/file")).unwrap(), b"x");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_appeared_at_the_target_meanwhile_is_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("target");
+        let staging = Staging::create(Target::check(&path).unwrap()).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("mine"), "x").unwrap();
+        assert_eq!(staging.publish().unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(fs::read(path.join("mine")).unwrap(), b"x");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

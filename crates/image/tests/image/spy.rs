@@ -1,0 +1,173 @@
+//! A registry around [`Memory`] that writes down what it is asked for, and can serve wrong or unfinished blobs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use gantri_core::{
+    BlobBody, BlobReader, BlobUpload, Discover, Manage, Memory, Mount, Pull, Push, PutManifest, Result, UploadSession,
+};
+use gantri_spec::{Algorithm, ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
+use tokio::sync::{Barrier, Notify};
+
+/// How one blob is served instead of as it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Served {
+    /// These bytes, whatever the digest says.
+    As(Bytes),
+    /// The first half, and then nothing for ever.
+    Half,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Spy {
+    inner: Memory,
+    calls: Arc<Mutex<Vec<String>>>,
+    served: HashMap<Digest, Served>,
+    /// Blobs are answered only when so many were asked for.
+    together: Option<Arc<Barrier>>,
+    /// Told when a half-served blob was asked for more.
+    pub(crate) stalled: Arc<Notify>,
+}
+
+impl Spy {
+    pub(crate) fn new(inner: Memory) -> Self {
+        Self {
+            inner,
+            calls: Arc::default(),
+            served: HashMap::new(),
+            together: None,
+            stalled: Arc::new(Notify::new()),
+        }
+    }
+
+    pub(crate) fn serving(mut self, digest: &Digest, served: Served) -> Self {
+        self.served.insert(digest.clone(), served);
+        self
+    }
+
+    pub(crate) fn answering_blobs_together(mut self, count: usize) -> Self {
+        self.together = Some(Arc::new(Barrier::new(count)));
+        self
+    }
+
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// How often a call was made that begins like this.
+    pub(crate) fn count(&self, beginning: &str) -> usize {
+        self.calls().iter().filter(|call| call.starts_with(beginning)).count()
+    }
+
+    fn note(&self, call: &str, what: impl std::fmt::Display) {
+        self.calls.lock().unwrap().push(format!("{call} {what}"));
+    }
+}
+
+#[async_trait]
+impl Pull for Spy {
+    async fn resolve_manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<Descriptor> {
+        self.note("resolve_manifest", at);
+        self.inner.resolve_manifest(repo, at).await
+    }
+
+    async fn manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<RawManifest> {
+        self.note("manifest", at);
+        self.inner.manifest(repo, at).await
+    }
+
+    async fn resolve_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<Descriptor> {
+        self.note("resolve_blob", digest);
+        self.inner.resolve_blob(repo, digest).await
+    }
+
+    async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
+        self.note("blob", digest);
+        if let Some(together) = &self.together {
+            together.wait().await;
+        }
+        let real = self.inner.blob(repo, digest, range).await?;
+        let descriptor = real.descriptor().clone();
+        let raw = match self.served.get(digest) {
+            None => return Ok(real),
+            Some(Served::As(bytes)) => stream::iter([Ok(bytes.clone())]).boxed(),
+            Some(Served::Half) => {
+                let all = real.bytes(u64::MAX).await?;
+                let stalled = Arc::clone(&self.stalled);
+                let half = stream::iter([Ok(all.slice(..all.len() / 2))]);
+                let never = stream::once(async move {
+                    stalled.notify_one();
+                    std::future::pending().await
+                });
+                half.chain(never).boxed()
+            }
+        };
+        Ok(BlobReader::new(descriptor, range, raw))
+    }
+}
+
+#[async_trait]
+impl Push for Spy {
+    async fn put_blob(&self, repo: &RepositoryName, blob: &Descriptor, body: BlobBody) -> Result<()> {
+        let put = self.inner.put_blob(repo, blob, body).await;
+        self.note("put_blob", &blob.digest);
+        put
+    }
+
+    async fn mount_blob(&self, repo: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount> {
+        self.note("mount_blob", digest);
+        self.inner.mount_blob(repo, digest, from).await
+    }
+
+    async fn start_upload(&self, repo: &RepositoryName, algorithm: Algorithm) -> Result<Box<dyn BlobUpload>> {
+        self.note("start_upload", repo);
+        self.inner.start_upload(repo, algorithm).await
+    }
+
+    async fn resume_upload(&self, repo: &RepositoryName, session: UploadSession) -> Result<Box<dyn BlobUpload>> {
+        self.note("resume_upload", repo);
+        self.inner.resume_upload(repo, session).await
+    }
+
+    async fn put_manifest(&self, repo: &RepositoryName, manifest: &RawManifest, tags: &[Tag]) -> Result<PutManifest> {
+        self.note("put_manifest", manifest.digest());
+        self.inner.put_manifest(repo, manifest, tags).await
+    }
+}
+
+impl Discover for Spy {
+    fn repositories(&self, after: Option<&RepositoryName>) -> BoxStream<'static, Result<RepositoryName>> {
+        self.inner.repositories(after)
+    }
+
+    fn tags(&self, repo: &RepositoryName, after: Option<&Tag>) -> BoxStream<'static, Result<Tag>> {
+        self.inner.tags(repo, after)
+    }
+
+    fn referrers(
+        &self,
+        repo: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> BoxStream<'static, Result<Descriptor>> {
+        self.inner.referrers(repo, subject, artifact_type)
+    }
+}
+
+#[async_trait]
+impl Manage for Spy {
+    async fn delete_tag(&self, repo: &RepositoryName, tag: &Tag) -> Result<()> {
+        self.inner.delete_tag(repo, tag).await
+    }
+
+    async fn delete_manifest(&self, repo: &RepositoryName, digest: &Digest) -> Result<()> {
+        self.inner.delete_manifest(repo, digest).await
+    }
+
+    async fn delete_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<()> {
+        self.inner.delete_blob(repo, digest).await
+    }
+}

@@ -1,0 +1,227 @@
+//! Authorization, learned from challenges.
+//!
+//! Nothing is sent before the registry has asked (A12), and nothing is asked of it first: no ping. The first 401 tells the
+//! scheme, and for tokens the realm; from then on every request is authorized ahead. At most one fresh authorization and one
+//! replay for each request (A8) is the transport's rule.
+
+mod cache;
+mod credentials;
+mod token;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_spec::Host;
+use gantri_spec::wire::{Challenge, Scheme, Scope};
+use http::header::HeaderValue;
+use url::Url;
+
+use self::cache::{Key, TokenCache};
+pub use self::credentials::{Credential, Credentials, Secret};
+use self::token::{Exchange, Token, Wish, basic, bearer};
+use crate::builder::PlainHttp;
+use crate::http::HttpClient;
+use crate::http::policy::{AddressClass, Supplier, literal_class};
+use crate::http::url::{Redacted, same_host_and_port};
+
+/// Knows how to be let in at one registry.
+#[derive(Debug)]
+pub(crate) struct Authorizer {
+    host: Host,
+    supplier: Arc<Supplier>,
+    plain_http: PlainHttp,
+    credentials: Arc<dyn Credentials>,
+    exchange: Exchange,
+    tokens: TokenCache,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the registry asked for last.
+    demand: Option<Demand>,
+    /// What the provider gave last, until it is refused.
+    credential: Option<Credential>,
+}
+
+/// How a registry wants to be asked.
+#[derive(Clone, Debug)]
+enum Demand {
+    Basic,
+    Bearer { realm: Url, service: Option<String> },
+}
+
+/// Whether another try may be authorized better.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Learned {
+    Something,
+    Nothing,
+}
+
+impl Authorizer {
+    pub(crate) fn new(
+        host: Host,
+        supplier: Arc<Supplier>,
+        plain_http: PlainHttp,
+        credentials: Arc<dyn Credentials>,
+        http: Arc<dyn HttpClient>,
+        limits: Arc<Limits>,
+        user_agent: HeaderValue,
+    ) -> Self {
+        let exchange = Exchange { http, limits, supplier: Arc::clone(&supplier), user_agent };
+        let (tokens, state) = (TokenCache::default(), Mutex::default());
+        Self { host, supplier, plain_http, credentials, exchange, tokens, state }
+    }
+
+    /// The `Authorization` for a request that needs this scope; `None` as long as the registry has not asked.
+    ///
+    /// # Errors
+    /// `Credentials` if they can't be looked up; why a token could not be had.
+    pub(crate) async fn header(&self, scope: &Scope) -> Result<Option<HeaderValue>> {
+        let Some(demand) = self.with(|state| state.demand.clone()) else { return Ok(None) };
+        let credential = self.credential(&demand).await?;
+        match (&demand, &credential) {
+            (_, Credential::Bearer(token)) => bearer(token).map(Some),
+            (Demand::Basic, Credential::Basic { username, password }) => basic(username, password).map(Some),
+            (Demand::Basic, _) => Ok(None),
+            (Demand::Bearer { realm, service }, _) => {
+                let key = key(realm, service.as_ref(), scope, &credential);
+                let token = match self.tokens.find(&key) {
+                    Some(token) => token,
+                    None => self.renew(&key, realm, &credential, None).await?,
+                };
+                bearer(&token.value).map(Some)
+            }
+        }
+    }
+
+    /// Takes in what a registry asked for after `spent` was sent, and gets what it takes.
+    ///
+    /// # Errors
+    /// `Credentials` if they can't be looked up or may not be sent; why a token could not be had.
+    pub(crate) async fn learn(
+        &self,
+        challenges: &[Challenge],
+        scope: &Scope,
+        spent: Option<&HeaderValue>,
+    ) -> Result<Learned> {
+        let Some((demand, asked)) = self.demand(challenges)? else { return Ok(Learned::Nothing) };
+        if spent.is_some() && !self.exchanges(&demand) {
+            self.forget_credential();
+        }
+        let credential = self.credential(&demand).await?;
+        self.with(|state| state.demand = Some(demand.clone()));
+        let header = match (&demand, &credential) {
+            (_, Credential::Bearer(token)) => bearer(token)?,
+            (Demand::Basic, Credential::Basic { username, password }) => basic(username, password)?,
+            (Demand::Basic, _) => return Ok(Learned::Nothing),
+            (Demand::Bearer { realm, service }, _) => {
+                let spent = spent.and_then(spent_token);
+                if let Some(spent) = &spent {
+                    self.tokens.discard(spent);
+                }
+                // What the registry asks for may be more than we thought, or less: both together will do.
+                let key = key(realm, service.as_ref(), &scope.union(&asked), &credential);
+                bearer(&self.renew(&key, realm, &credential, spent.as_ref()).await?.value)?
+            }
+        };
+        Ok(if spent == Some(&header) { Learned::Nothing } else { Learned::Something })
+    }
+
+    /// The first challenge that we can meet (G39), and the scope it names.
+    fn demand(&self, challenges: &[Challenge]) -> Result<Option<(Demand, Scope)>> {
+        for challenge in challenges {
+            match (challenge.scheme(), challenge.realm()) {
+                (Scheme::Basic, _) => return Ok(Some((Demand::Basic, Scope::default()))),
+                (Scheme::Bearer, Some(realm)) => {
+                    let realm = token::realm(&self.supplier, realm)?;
+                    let service = challenge.service().map(str::to_owned);
+                    return Ok(Some((Demand::Bearer { realm, service }, challenge.scope().unwrap_or_default())));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn renew(&self, key: &Key, realm: &Url, credential: &Credential, spent: Option<&Secret>) -> Result<Token> {
+        let wish = Wish { realm, service: key.service.as_deref(), scope: &key.scope, credential };
+        let token = self.tokens.renew(key, spent, || self.exchange.token(wish)).await.inspect_err(|error| {
+            if error.kind() == ErrorKind::Unauthorized {
+                self.forget_credential();
+            }
+        })?;
+        if let (Some(renewed), Credential::IdentityToken(_)) = (&token.renewed, credential) {
+            self.with(|state| state.credential = Some(Credential::IdentityToken(renewed.clone())));
+        }
+        Ok(token)
+    }
+
+    /// Whether what was refused was a token of ours, and not the credential itself.
+    fn exchanges(&self, demand: &Demand) -> bool {
+        let is_token = |state: &mut State| matches!(state.credential, Some(Credential::Bearer(_)));
+        matches!(demand, Demand::Bearer { .. }) && !self.with(is_token)
+    }
+
+    /// What was refused may have been renewed by whoever provides it: ask again next time.
+    fn forget_credential(&self) {
+        self.with(|state| state.credential = None);
+    }
+
+    /// Who asks, as far as it may be said where the demand would have it sent.
+    async fn credential(&self, demand: &Demand) -> Result<Credential> {
+        let credential = self.look_up().await?;
+        self.may_be_sent(demand, &credential)?;
+        Ok(credential)
+    }
+
+    async fn look_up(&self) -> Result<Credential> {
+        if let Some(credential) = self.with(|state| state.credential.clone()) {
+            return Ok(credential);
+        }
+        let looked_up = self.credentials.credential(&self.host).await;
+        let credential =
+            looked_up.map_err(|error| error.during(format_args!("credentials for {}", self.host.as_str())))?;
+        self.with(|state| state.credential = Some(credential.clone()));
+        Ok(credential)
+    }
+
+    /// No secret goes out in the clear, but to this machine or where the user said so (A12).
+    fn may_be_sent(&self, demand: &Demand, credential: &Credential) -> Result<()> {
+        let registry = &self.supplier.origin;
+        let to = match demand {
+            Demand::Bearer { realm, .. } if !matches!(credential, Credential::Bearer(_)) => realm,
+            _ => registry,
+        };
+        let in_the_clear = [registry, to].into_iter().find(|url| !self.is_private(url));
+        match in_the_clear {
+            Some(url) if !credential.is_anonymous() => Err(Error::new(
+                ErrorKind::Credentials,
+                format!("credentials for {} are not sent to {} in the clear", self.host.as_str(), Redacted(url)),
+            )
+            .with_hint("use https, or say that secrets may travel over plain http to this host")),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_private(&self, url: &Url) -> bool {
+        url.scheme() == "https"
+            || literal_class(url) == Some(AddressClass::Loopback)
+            || (self.plain_http == PlainHttp::AlwaysWithSecrets && same_host_and_port(url, &self.supplier.origin))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn key(realm: &Url, service: Option<&String>, scope: &Scope, credential: &Credential) -> Key {
+    Key { realm: realm.to_string(), service: service.cloned(), scope: scope.clone(), identity: credential.identity() }
+}
+
+fn spent_token(header: &HeaderValue) -> Option<Secret> {
+    header.to_str().ok()?.strip_prefix("Bearer ").map(Secret::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! The token exchange: what is asked of a token server, and what its answer holds.
+//!
+//! Spec: [distribution token authentication](https://distribution.github.io/distribution/spec/auth/token/) and its OAuth2
+//! form. Which realm may be asked at all is decided before ([`realm`]); who asks, and when, in `auth`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use gantri_core::error::display_untrusted;
+use gantri_core::{ByteStream, Error, ErrorKind, Limits, Result, Retry};
+use gantri_spec::wire::{ErrorBody, Scope};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::credentials::{Credential, Secret};
+use crate::http::policy::{Purpose, Supplier, outbound_policy};
+use crate::http::url::{Redacted, same_origin};
+use crate::http::{Body, Destination, HttpClient, failure};
+
+/// A token, and when it must no longer be used.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) value: Secret,
+    pub(super) expires: Instant,
+    /// An identity token that replaces the one it was got for.
+    pub(super) renewed: Option<Secret>,
+}
+
+impl Token {
+    pub(super) fn is_fresh(&self) -> bool {
+        Instant::now() < self.expires
+    }
+}
+
+/// Asks token servers.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) http: Arc<dyn HttpClient>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) supplier: Arc<Supplier>,
+    pub(super) user_agent: HeaderValue,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) realm: &'a Url,
+    pub(super) service: Option<&'a str>,
+    pub(super) scope: &'a Scope,
+    pub(super) credential: &'a Credential,
+}
+
+/// The URL of a token server, if a registry may send us there (A2).
+///
+/// # Errors
+/// `Protocol`: it is no URL, or one that may not be opened.
+pub(super) fn realm(supplier: &Supplier, realm: &str) -> Result<Url> {
+    let refused = |why: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Protocol, format!("token server of {} refused: {why}", Redacted(&supplier.origin)))
+    };
+    let url = Url::parse(realm).map_err(|error| refused(&error))?;
+    let shown = Redacted(&url).to_string();
+    outbound_policy(Purpose::Realm, supplier, &supplier.origin, url)
+        .map(|admitted| admitted.url)
+        .map_err(|why| refused(&format_args!("{shown}: {why}")))
+}
+
+impl Exchange {
+    /// Gets a token.
+    ///
+    /// # Errors
+    /// `Unauthorized` or `Denied` if the token server refuses, with its reason; `Protocol` if its answer is none; else why
+    /// it could not be asked.
+    pub(super) async fn token(&self, wish: Wish<'_>) -> Result<Token> {
+        let shown = Redacted(wish.realm).to_string();
+        self.ask(wish).await.map_err(|error| {
+            if wish.scope.is_empty() {
+                error.during(format_args!("token from {shown}"))
+            } else {
+                error.during(format_args!("token from {shown} for {}", display_untrusted(&wish.scope.to_string())))
+            }
+        })
+    }
+
+    async fn ask(&self, wish: Wish<'_>) -> Result<Token> {
+        if let Credential::IdentityToken(identity) = wish.credential {
+            let (status, body) = self.send(wish.realm.clone(), post(wish, identity)?).await?;
+            // Servers that know only the older form say so in one of these ways.
+            if !matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+                return read(status, &body);
+            }
+        }
+        let (url, request) = get(wish)?;
+        let (status, body) = self.send(url, request).await?;
+        read(status, &body)
+    }
+
+    /// Sends, following redirects only within the token server's origin (A3): a secret never reaches another.
+    async fn send(&self, mut url: Url, form: Form) -> Result<(StatusCode, Bytes)> {
+        for _ in 0..=self.limits.redirects {
+            let (head, body) = self.send_once(&url, &form).await?;
+            let status = head.status;
+            if !status.is_redirection() {
+                return Ok((status, body));
+            }
+            let to = head.headers.get(LOCATION).and_then(|to| url.join(to.to_str().ok()?).ok());
+            let refused =
+                |why: &str| Error::new(ErrorKind::Protocol, format!("redirect refused: {why}")).with_status(status);
+            url = match to {
+                Some(to) if !same_origin(&url, &to) => return Err(refused("another origin")),
+                Some(_) if form.method != Method::GET => return Err(refused("a secret is not posted twice")),
+                Some(to) => to,
+                None => return Err(refused("no location")),
+            };
+        }
+        Err(Error::limit("redirects of the token server", "redirects", self.limits.redirects))
+    }
+
+    async fn send_once(&self, url: &Url, form: &Form) -> Result<(http::response::Parts, Bytes)> {
+        let destination =
+            if same_origin(url, &self.supplier.origin) { Destination::Registry } else { Destination::Foreign };
+        let mut request = http::Request::builder()
+            .method(form.method.clone())
+            .uri(url.as_str())
+            .extension(destination)
+            .body(Body::bytes(form.body.clone()))
+            .map_err(|error| Error::new(ErrorKind::Protocol, "token request").with_source(error))?;
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = &form.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if form.method == Method::POST {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        }
+        let whole = async {
+            let answer = self.http.send(request).await.map_err(|error| failure::told(error, url))?;
+            let (head, body) = answer.into_parts();
+            Ok((head, gather(body, self.limits.token_body).await?))
+        };
+        match tokio::time::timeout(self.limits.first_byte, whole).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::new(ErrorKind::Timeout, "no answer in time")),
+        }
+    }
+}
+
+/// What one request to a token server carries.
+struct Form {
+    method: Method,
+    authorization: Option<HeaderValue>,
+    body: Bytes,
+}
+
+/// The older form: everything in the query, the password in a header. One `scope` for each resource.
+fn get(wish: Wish<'_>) -> Result<(Url, Form)> {
+    let mut url = wish.realm.clone();
+    // Built by the URL type alone: whatever the registry put into service and scope stays a value (A17).
+    let mut query = url.query_pairs_mut();
+    if let Some(service) = wish.service {
+        query.append_pair("service", service);
+    }
+    for entry in wish.scope.iter() {
+        query.append_pair("scope", &entry);
+    }
+    drop(query);
+    if url.query() == Some("") {
+        url.set_query(None);
+    }
+    let authorization = match wish.credential {
+        Credential::Basic { username, password } => Some(basic(username, password)?),
+        // The name that docker itself gives to an identity token.
+        Credential::IdentityToken(token) => Some(basic("<token>", token)?),
+        Credential::Anonymous | Credential::Bearer(_) => None,
+    };
+    Ok((url, Form { method: Method::GET, authorization, body: Bytes::new() }))
+}
+
+/// The OAuth2 form: everything in the body.
+fn post(wish: Wish<'_>, identity: &Secret) -> Result<Form> {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("grant_type", "refresh_token");
+    form.append_pair("client_id", "gantri");
+    if let Some(service) = wish.service {
+        form.append_pair("service", service);
+    }
+    if !wish.scope.is_empty() {
+        form.append_pair("scope", &wish.scope.to_string());
+    }
+    form.append_pair("refresh_token", identity.expose());
+    Ok(Form { method: Method::POST, authorization: None, body: form.finish().into() })
+}
+
+/// The `Authorization` of a user name and password.
+pub(super) fn basic(username: &str, password: &Secret) -> Result<HeaderValue> {
+    if username.contains(':') {
+        return Err(Error::new(ErrorKind::Credentials, "a user name with a colon can't be sent"));
+    }
+    let pair = Secret::new(format!("{username}:{}", password.expose()));
+    sensitive(&Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose()))))
+}
+
+/// The `Authorization` of a token.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue> {
+    sensitive(&Secret::new(format!("Bearer {}", token.expose())))
+}
+
+fn sensitive(value: &Secret) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(value.expose())
+        .map_err(|_| Error::new(ErrorKind::Credentials, "a credential with characters that can't be sent"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn gather(mut body: ByteStream, limit: u64) -> Result<Bytes> {
+    let mut gathered = Vec::new();
+    while let Some(chunk) = body.try_next().await? {
+        if (gathered.len() + chunk.len()) as u64 > limit {
+            return Err(Error::limit("answer of the token server", "token_body", limit));
+        }
+        gathered.extend_from_slice(&chunk);
+    }
+    Ok(gathered.into())
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    access_token: Option<String>,
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
+    expires_in: Option<f64>,
+}
+
+/// What the spec assumes if the server says nothing.
+const LIFETIME: f64 = 60.0;
+/// A token is given up this long before it expires, or when half its life is over, whichever is later (A10).
+const MARGIN: Duration = Duration::from_secs(10);
+/// Longer is not believed: nothing should hang on a token for more than a day.
+const LONGEST: f64 = 86_400.0;
+
+fn read(status: StatusCode, body: &[u8]) -> Result<Token> {
+    if !status.is_success() {
+        return Err(refusal(status, body));
+    }
+    let no_token =
+        |why: &str| Error::new(ErrorKind::Protocol, format!("no token in the answer: {why}")).with_status(status);
+    // What serde has to say may quote the answer, and with it a token.
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| no_token("not the json that was expected"))?;
+    let tokens = [answer.access_token, answer.token];
+    let value =
+        tokens.into_iter().flatten().find(|token| !token.is_empty()).ok_or_else(|| no_token("it names none"))?;
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(no_token("it has characters that can't be sent"));
+    }
+    // Counted from receipt on a clock that nobody sets; `issued_at` is the other side's clock and is ignored (A10).
+    let said = answer.expires_in.filter(|said| said.is_finite() && *said > 0.0).unwrap_or(LIFETIME);
+    let lifetime = Duration::from_secs_f64(said.min(LONGEST));
+    Ok(Token {
+        value: value.into(),
+        expires: Instant::now() + lifetime.saturating_sub(MARGIN).max(lifetime / 2),
+        renewed: answer.refresh_token.filter(|token| !token.is_empty()).map(Into::into),
+    })
+}
+
+/// The token server's own reason, in either of the forms that are about: distribution's and OAuth2's.
+fn refusal(status: StatusCode, body: &[u8]) -> Error {
+    #[derive(Deserialize)]
+    struct OAuth {
+        #[serde(default)]
+        error: String,
+        #[serde(default)]
+        error_description: String,
+    }
+    if let Some(errors) = ErrorBody::parse(body).filter(|body| !body.errors.is_empty()) {
+        return Error::from_wire(status, Some(errors), "refused");
+    }
+    let reason = serde_json::from_slice::<OAuth>(body).ok();
+    let reason = reason.map(|said| format!("{} {}", said.error, said.error_description)).unwrap_or_default();
+    let what = match reason.trim() {
+        "" => "refused".to_owned(),
+        reason => format!("refused: {}", display_untrusted(reason)),
+    };
+    let error = Error::new(kind(status), what).with_status(status);
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        error.with_retry(Retry::Backoff)
+    } else {
+        error
+    }
+}
+
+fn kind(status: StatusCode) -> ErrorKind {
+    match status.as_u16() {
+        403 => ErrorKind::Denied,
+        429 => ErrorKind::RateLimited,
+        408 => ErrorKind::Timeout,
+        400..=499 => ErrorKind::Unauthorized,
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests;

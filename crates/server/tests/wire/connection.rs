@@ -1,0 +1,209 @@
+//! Connections: both versions of HTTP, who is shown out, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gantri_core::Memory;
+use gantri_server::{Server, ServerOptions};
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::harness::{digest, head, parse_answer, read_answer, serve, serve_with};
+
+#[tokio::test]
+async fn http_2_is_spoken_to_who_knows_it_beforehand() {
+    let served = serve().await;
+    let stream = TokioIo::new(TcpStream::connect(served.address).await.unwrap());
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+
+    let digest = digest(b"hello");
+    let put =
+        Request::post(format!("http://x/v2/a/blobs/uploads/?digest={digest}")).body(Full::new(Bytes::from("hello")));
+    let answer = client.send_request(put.unwrap()).await.unwrap();
+    assert_eq!((answer.status(), answer.version()), (http::StatusCode::CREATED, http::Version::HTTP_2));
+    let get = Request::get(format!("http://x/v2/a/blobs/{digest}")).body(Full::default()).unwrap();
+    let answer = client.send_request(get).await.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hello");
+    let head = Request::head("http://x/v2/a/manifests/v1").body(Full::default()).unwrap();
+    let answer = client.send_request(head).await.unwrap();
+    assert_eq!(answer.status(), 404);
+    assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let served = serve().await;
+    let mut stream = served.raw(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut first = vec![0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(first, b"HTTP/1.1 200");
+    stream.write_all(head("GET /v2/", &[], 0).as_bytes()).await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    let second = rest.windows(12).position(|window| window == b"HTTP/1.1 200").unwrap();
+    assert_eq!(parse_answer(&rest[second..]).unwrap().text(), "{}");
+}
+
+/// A refusal reaches a client that is still sending.
+#[tokio::test]
+async fn a_refusal_is_heard_before_the_body_is_at_its_end() {
+    let served = serve().await;
+    let body = vec![0; 4 << 20];
+    for request in ["PATCH /v2/a/blobs/uploads/0123", "PUT /v2/A/manifests/v1"] {
+        let answer = served.ask(request, &[], &body).await;
+        assert!(matches!(answer.status, 400 | 404), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_a_go_ahead_gets_it_or_the_refusal() {
+    let served = serve().await;
+    let digest = digest(b"hello");
+    let expect = [("expect", "100-continue")];
+    let refused = head(&format!("PUT /v2/a/blobs/uploads/0123?digest={digest}"), &expect, 5);
+    let answer = read_answer(&mut served.raw(refused.as_bytes()).await, false).await;
+    assert_eq!(answer.status, 404);
+
+    let wanted = head(&format!("POST /v2/a/blobs/uploads/?digest={digest}"), &expect, 5);
+    let mut stream = served.raw(wanted.as_bytes()).await;
+    let mut go_ahead = vec![0; 25];
+    stream.read_exact(&mut go_ahead).await.unwrap();
+    assert_eq!(go_ahead, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hello").await.unwrap();
+    assert_eq!(read_answer(&mut stream, false).await.status, 201);
+}
+
+/// R3: silence, half a preface, half a head, HTTP/2 without a request, and a kept connection without its next one.
+#[tokio::test]
+async fn who_does_not_ask_in_time_is_shown_out() {
+    let served = serve_with(ServerOptions::default().with_head(Duration::from_millis(50))).await;
+    let cases: [&[u8]; 5] = [
+        b"",
+        b"PRI * HT",
+        b"GET /v2/ HTTP/1.1\r\nhost: x\r\nx-slow: ",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n",
+    ];
+    for bytes in cases {
+        let mut stream = served.raw(bytes).await;
+        let mut heard = Vec::new();
+        // Ends, one way or the other; the test hangs if the server waits for ever.
+        let _ = stream.read_to_end(&mut heard).await;
+    }
+}
+
+/// R3.
+#[tokio::test]
+async fn a_body_that_pauses_too_long_is_given_up_and_its_upload_goes_on() {
+    let served = serve_with(ServerOptions::default().with_body_idle(Duration::from_millis(50))).await;
+    let upload = served.upload("a").await;
+    let mut stream = served.raw(head(&format!("PATCH {upload}"), &[], 100).as_bytes()).await;
+    stream.write_all(b"01234").await.unwrap();
+    assert_eq!(read_answer(&mut stream, false).await.status, 503);
+    assert_eq!(served.get(&format!("GET {upload}")).await.header("range"), "0-4");
+}
+
+/// R3.
+#[tokio::test]
+async fn too_many_headers_are_refused() {
+    let served = serve().await;
+    let many = "x: y\r\n".repeat(200);
+    let long = format!("x: {}\r\n", "y".repeat(1 << 20));
+    for headers in [many, long] {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        let _ = stream.write_all(format!("GET /v2/ HTTP/1.1\r\nhost: x\r\n{headers}\r\n").as_bytes()).await;
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard).await;
+        assert!(!heard.starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+/// R3: who comes when all places are taken waits, and is served when one is free.
+#[tokio::test]
+async fn connections_are_capped() {
+    let served = serve_with(ServerOptions::default().with_connections(1)).await;
+    let mut first = served.raw(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n").await;
+    let second = served.get("GET /v2/");
+    tokio::pin!(second);
+    // While the first is not done, the second cannot be.
+    tokio::select! {
+        biased;
+        answer = &mut second => panic!("served beyond the cap: {answer:?}"),
+        () = async { first.write_all(b"connection: close\r\n\r\n").await.unwrap() } => {}
+    }
+    assert_eq!(read_answer(&mut first, false).await.status, 200);
+    assert_eq!(second.await.status, 200);
+}
+
+/// A server in a task, with what stops it.
+async fn stoppable(options: ServerOptions) -> (std::net::SocketAddr, oneshot::Sender<()>, JoinSet<()>) {
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::new(Memory::new()), options).await.unwrap();
+    let address = server.local_addr();
+    assert_eq!(server.url(), format!("http://{address}"));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let stopped = async { stopped.await.unwrap_or_default() };
+        server.run(stopped).await.unwrap();
+    });
+    (address, stop, tasks)
+}
+
+/// A single POST of which the last byte is still to come, but the server has begun to read.
+async fn half_sent(address: std::net::SocketAddr) -> TcpStream {
+    let request = format!("POST /v2/a/blobs/uploads/?digest={}", digest(b"hello"));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head(&request, &[("expect", "100-continue")], 5).as_bytes()).await.unwrap();
+    let mut go_ahead = vec![0; 25];
+    stream.read_exact(&mut go_ahead).await.unwrap();
+    stream.write_all(b"hell").await.unwrap();
+    stream
+}
+
+/// R11.
+#[tokio::test]
+async fn a_stop_lets_requests_in_flight_end_and_nobody_in() {
+    let (address, stop, mut tasks) = stoppable(ServerOptions::default()).await;
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut first = vec![0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    let mut stream = half_sent(address).await;
+    stop.send(()).unwrap();
+    while TcpStream::connect(address).await.is_ok() {}
+    // An idle connection is closed at once, one in use is heard out.
+    idle.read_to_end(&mut Vec::new()).await.unwrap();
+    stream.write_all(b"o").await.unwrap();
+    assert_eq!(read_answer(&mut stream, false).await.status, 201);
+    tasks.join_next().await.unwrap().unwrap();
+}
+
+/// R11.
+#[tokio::test]
+async fn a_stop_waits_only_so_long() {
+    let (address, stop, mut tasks) = stoppable(ServerOptions::default().with_drain(Duration::from_millis(50))).await;
+    let mut stream = half_sent(address).await;
+    stop.send(()).unwrap();
+    tasks.join_next().await.unwrap().unwrap();
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard).await;
+    assert!(heard.is_empty(), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_server_leaves_no_connection() {
+    let (address, _stop, tasks) = stoppable(ServerOptions::default()).await;
+    let mut stream = half_sent(address).await;
+    drop(tasks);
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard).await;
+    assert!(heard.is_empty(), "{heard:?}");
+}

@@ -1,0 +1,155 @@
+//! Uploads between requests: who may write, until when, and what a broken connection leaves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gantri_core::Memory;
+use gantri_server::{RegistryService, ServerOptions};
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::io::AsyncWriteExt;
+use tower_service::Service;
+
+use crate::harness::{Served, digest, head, read_answer, serve, serve_with};
+
+/// R4.
+#[tokio::test]
+async fn an_upload_that_ended_is_unknown_to_every_verb() {
+    let served = serve().await;
+    let digest = digest(b"");
+    for end in ["cancel", "commit"] {
+        let upload = served.upload("a").await;
+        let (request, status) = match end {
+            "cancel" => (format!("DELETE {upload}"), 204),
+            _ => (format!("PUT {upload}?digest={digest}"), 201),
+        };
+        assert_eq!(served.get(&request).await.status, status);
+        for request in ["GET", "PATCH", "DELETE", "PUT"] {
+            let answer = served.get(&format!("{request} {upload}?digest={digest}")).await;
+            assert_eq!((answer.status, answer.code().as_str()), (404, "BLOB_UPLOAD_UNKNOWN"), "{request} after {end}");
+        }
+    }
+}
+
+/// R2, R6.
+#[tokio::test]
+async fn an_upload_belongs_to_its_repository() {
+    let served = serve().await;
+    let upload = served.upload("a").await;
+    let elsewhere = upload.replacen("/a/", "/b/", 1);
+    for request in [format!("GET {elsewhere}"), format!("DELETE {elsewhere}"), "GET /v2/a/blobs/uploads/0".to_owned()] {
+        assert_eq!(served.get(&request).await.code(), "BLOB_UPLOAD_UNKNOWN", "{request}");
+    }
+    assert_eq!(served.get(&format!("GET {upload}")).await.status, 204);
+}
+
+/// R4: of two that close an upload, one does.
+#[tokio::test]
+async fn an_upload_is_closed_once() {
+    let served = serve().await;
+    let digest = digest(b"hello");
+    let upload = served.upload("a").await;
+    assert_eq!(served.ask(&format!("PATCH {upload}"), &[], "hello").await.status, 202);
+    let put = format!("PUT {upload}?digest={digest}");
+    let (one, two, three) = tokio::join!(served.get(&put), served.get(&put), served.get(&put));
+    let mut statuses = [one.status, two.status, three.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 404, 404]);
+}
+
+/// A chunk whose client breaks off, and the range header of where the upload stands then.
+async fn break_off(served: &Served, upload: &str, part: &[u8]) {
+    let mut stream = served.raw(head(&format!("PATCH {upload}"), &[], 100).as_bytes()).await;
+    stream.write_all(part).await.unwrap();
+    stream.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_can_go_on_where_it_was_acknowledged() {
+    let served = serve().await;
+    let upload = served.upload("a").await;
+    break_off(&served, &upload, b"0123456789").await;
+    // The server may hear of the bytes after the question; it must not forget them once it has acknowledged them.
+    let mut acknowledged = 0;
+    while acknowledged != 10 {
+        let status = served.get(&format!("GET {upload}")).await;
+        assert_eq!(status.status, 204);
+        let last: usize = status.header("range").strip_prefix("0-").unwrap().parse().unwrap();
+        let now = if last == 0 { 0 } else { last + 1 };
+        assert!(now >= acknowledged, "{now} after {acknowledged}");
+        acknowledged = now;
+    }
+    let rest = served.ask(&format!("PATCH {upload}"), &[("content-range", "10-14")], "abcde").await;
+    assert_eq!((rest.status, rest.header("range")), (202, "0-14"));
+    let digest = digest(b"0123456789abcde");
+    assert_eq!(served.get(&format!("PUT {upload}?digest={digest}")).await.status, 201);
+}
+
+/// A connection can die without a word. Whoever comes back must not wait until the server gives up on it.
+#[tokio::test]
+async fn a_client_that_comes_back_takes_over_from_the_connection_it_lost() {
+    let served = serve().await;
+    let upload = served.upload("a").await;
+    let mut lost = served.raw(head(&format!("PATCH {upload}"), &[], 100).as_bytes()).await;
+    lost.write_all(b"01234").await.unwrap();
+    let patch = format!("PATCH {upload}");
+    loop {
+        let answer = served.ask(&patch, &[("content-range", "5-9")], "56789").await;
+        match answer.status {
+            202 => break,
+            // The five bytes before had not arrived yet.
+            416 => assert_eq!(answer.header("range"), "0-0"),
+            other => panic!("{other}"),
+        }
+        if answer.header("range") == "0-0" {
+            // The takeover made the server let go of the lost request: its bytes are gone, so send them again.
+            let again = served.ask(&patch, &[("content-range", "0-4")], "01234").await;
+            assert!(matches!(again.status, 202 | 416));
+        }
+    }
+    let digest = digest(b"0123456789");
+    assert_eq!(served.get(&format!("PUT {upload}?digest={digest}")).await.status, 201);
+    let answer = read_answer(&mut lost, false).await;
+    assert_eq!(answer.code(), "DENIED");
+}
+
+/// R3.
+#[tokio::test]
+async fn uploads_are_capped_and_the_next_is_told_to_come_again() {
+    let served = serve_with(ServerOptions::default().with_uploads(2)).await;
+    let first = served.upload("a").await;
+    served.upload("a").await;
+    let there = served.blob("b", b"hello").await.digest;
+    for query in ["", &format!("?mount={}", digest(b"absent"))] {
+        let answer = served.get(&format!("POST /v2/a/blobs/uploads/{query}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (429, "TOOMANYREQUESTS"));
+    }
+    assert_eq!(served.get(&format!("DELETE {first}")).await.status, 204);
+    served.upload("a").await;
+    assert_eq!(served.get(&format!("HEAD /v2/b/blobs/{there}")).await.status, 200);
+}
+
+async fn call(service: &mut RegistryService, method: &str, path: &str) -> Response<gantri_server::ResponseBody> {
+    let request = Request::builder().method(method).uri(path).body(Full::new(Bytes::new())).unwrap();
+    service.call(request).await.unwrap()
+}
+
+/// R3.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_rests_too_long_is_forgotten() {
+    let options = ServerOptions::default().with_uploads(1);
+    let mut service = RegistryService::new(Arc::new(Memory::new()), options);
+    let started = call(&mut service, "POST", "/v2/a/blobs/uploads/").await;
+    let upload = started.headers()["location"].to_str().unwrap().to_owned();
+
+    tokio::time::advance(Duration::from_secs(59 * 60)).await;
+    assert_eq!(call(&mut service, "PATCH", &upload).await.status(), 202);
+    tokio::time::advance(Duration::from_secs(59 * 60)).await;
+    assert_eq!(call(&mut service, "GET", &upload).await.status(), 204);
+    assert_eq!(call(&mut service, "POST", "/v2/a/blobs/uploads/").await.status(), 429);
+
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(call(&mut service, "POST", "/v2/a/blobs/uploads/").await.status(), 202);
+    assert_eq!(call(&mut service, "GET", &upload).await.status(), 404);
+}

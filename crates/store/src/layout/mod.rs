@@ -1,0 +1,223 @@
+//! An OCI image layout, or a tree of them, as a registry.
+//!
+//! This file decides what a [`Layout`] is and how one comes to be; what each workflow promises is in the file of that
+//! workflow, as everywhere. Below those: `index.rs` and `entries.rs` know `index.json`, `graph.rs` the manifests,
+//! `files.rs` the blobs, `dir.rs` the file system.
+
+mod blocking;
+mod dir;
+mod discover;
+mod entries;
+mod files;
+mod graph;
+mod incoming;
+mod index;
+mod lock;
+mod manage;
+mod outgoing;
+mod pull;
+mod push;
+mod scratch;
+mod tree;
+mod upload;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_spec::{Index, RepositoryName};
+
+use self::blocking::blocking;
+use self::dir::{Dir, io_error};
+
+/// Image layouts on disk as a registry.
+///
+/// A value is a handle: clones share it. It keeps no content in memory, so several processes, and other tools, can work on
+/// the same layout. Spec: [image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md).
+///
+/// Needs a tokio runtime: the disk is used from its blocking threads.
+#[derive(Clone, Debug)]
+pub struct Layout(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: Dir,
+    shape: Shape,
+    limits: Limits,
+    /// Queues the writers of this process, so that only processes contend for the lock on disk.
+    writers: Mutex<()>,
+}
+
+/// What the directory is.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// One image layout: the same repository under every name.
+    Single,
+    /// One image layout a repository, in the sub-directory of its name.
+    Tree,
+}
+
+/// One image layout, to be worked on by a thread that may block.
+#[derive(Clone, Debug)]
+struct Repository {
+    dir: Dir,
+    layout: Layout,
+}
+
+impl Layout {
+    /// Makes an empty image layout in `dir`, which is created if need be, with its parents.
+    ///
+    /// # Errors
+    /// `Conflict` if `dir` is an image layout already; `Io`.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished; making it again succeeds or says `Conflict`.
+    pub async fn create(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::begin(dir, |root| {
+            if index::is_layout(root)? {
+                let what = format!("create image layout {}: there is one already", root.path().display());
+                return Err(Error::new(ErrorKind::Conflict, what));
+            }
+            index::establish(root).map(|()| Shape::Single)
+        })
+        .await
+    }
+
+    /// Opens the image layout in `dir`: a registry of one repository, which answers to any name.
+    ///
+    /// # Errors
+    /// `NotARegistry` if there is no image layout; `Unsupported` if it is of an unknown version; `Io`.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        let path = dir.as_ref().to_owned();
+        blocking(move || {
+            let root = match fs::symlink_metadata(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_layout(&path)),
+                _ => Dir::open(&path)?,
+            };
+            if !index::is_layout(&root)? {
+                return Err(no_layout(&path));
+            }
+            Ok(Self::new(root, Shape::Single))
+        })
+        .await
+    }
+
+    /// Opens the image layout in `dir`, or makes one.
+    ///
+    /// # Errors
+    /// `Unsupported` if it is of an unknown version; `Io`.
+    ///
+    /// # Cancel safety
+    /// What was begun is finished; opening it again succeeds.
+    pub async fn open_or_create(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::begin(dir, |root| index::establish(root).map(|()| Shape::Single)).await
+    }
+
+    /// Opens a tree of image layouts below `dir`, which is created if need be: repository `a/b` is the image layout in
+    /// `dir/a/b`, made when something is first put there.
+    ///
+    /// The components `blobs`, `index.json`, `index.json.lock` and `oci-layout` mean something in a layout: their
+    /// directories have an underscore in front.
+    ///
+    /// # Errors
+    /// `Conflict` if `dir` is itself an image layout; `Io`.
+    ///
+    /// # Cancel safety
+    /// Leaves an empty directory at most.
+    pub async fn tree(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::begin(dir, |root| {
+            if index::is_layout(root)? {
+                let what = format!("open tree {}: it is itself an image layout", root.path().display());
+                return Err(Error::new(ErrorKind::Conflict, what));
+            }
+            Ok(Shape::Tree)
+        })
+        .await
+    }
+
+    async fn begin(dir: impl AsRef<Path>, shape: impl FnOnce(&Dir) -> Result<Shape> + Send + 'static) -> Result<Self> {
+        let path: PathBuf = dir.as_ref().to_owned();
+        blocking(move || {
+            fs::create_dir_all(&path).map_err(|error| io_error("create", &path, error))?;
+            let root = Dir::open(&path)?;
+            shape(&root).map(|shape| Self::new(root, shape))
+        })
+        .await
+    }
+
+    fn new(root: Dir, shape: Shape) -> Self {
+        Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()) }))
+    }
+
+    /// Runs work on a repository that must be there.
+    fn on<T, W>(&self, repo: &RepositoryName, work: W) -> impl Future<Output = Result<T>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Repository) -> Result<T> + Send + 'static,
+    {
+        let (layout, repo) = (self.clone(), repo.clone());
+        blocking(move || match layout.find(&repo)? {
+            Some(dir) if index::is_layout(&dir)? => work(&Repository { dir, layout }),
+            _ => Err(unknown_repository(&repo)),
+        })
+    }
+
+    /// Runs work on a repository that comes to be when something is stored in it.
+    fn on_made<T, W>(&self, repo: &RepositoryName, work: W) -> impl Future<Output = Result<T>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Repository) -> Result<T> + Send + 'static,
+    {
+        let (layout, repo) = (self.clone(), repo.clone());
+        blocking(move || {
+            let dir = layout.make(&repo)?;
+            work(&Repository { dir, layout })
+        })
+    }
+
+    /// The directory of a repository, if there is one. It need not be a layout yet.
+    fn find(&self, repo: &RepositoryName) -> Result<Option<Dir>> {
+        match self.0.shape {
+            Shape::Single => Ok(Some(self.0.root.clone())),
+            Shape::Tree => tree::find(&self.0.root, repo),
+        }
+    }
+
+    /// The directory of a repository, made if it is new. It becomes a layout when something is stored in it.
+    fn make(&self, repo: &RepositoryName) -> Result<Dir> {
+        match self.0.shape {
+            Shape::Single => Ok(self.0.root.clone()),
+            Shape::Tree => tree::make(&self.0.root, repo),
+        }
+    }
+}
+
+impl Repository {
+    fn limits(&self) -> &Limits {
+        &self.layout.0.limits
+    }
+
+    fn index(&self) -> Result<Index> {
+        index::read(&self.dir, self.limits())
+    }
+
+    fn change_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        let _queued: MutexGuard<'_, ()> = self.layout.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        index::change(&self.dir, self.limits(), change)
+    }
+}
+
+fn no_layout(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::NotARegistry,
+        format!("open {}: not an image layout, it has no {}", path.display(), index::MARK),
+    )
+}
+
+fn unknown_repository(repo: &RepositoryName) -> Error {
+    Error::new(ErrorKind::RepositoryUnknown, format!("{repo}: repository unknown"))
+}

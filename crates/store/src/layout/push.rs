@@ -1,0 +1,150 @@
+//! Adding to a layout: content before names, and nothing under its name before it is checked and on disk.
+
+use async_trait::async_trait;
+use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Result, UploadSession};
+use gantri_spec::wire::ErrorCode;
+use gantri_spec::{
+    Algorithm, Descriptor, Digest, Index, Manifest, MediaType, RawManifest, RepositoryName, Selector, Tag,
+};
+
+use super::blocking::blocking;
+use super::incoming::receive;
+use super::upload::{self, Upload};
+use super::{Layout, Repository, Shape, entries, files, graph, index, tree};
+
+#[async_trait]
+impl Push for Layout {
+    /// Every body is hashed here, those that verify themselves too: they vouch for the blob they were read from, not for
+    /// the one they are put as. A blob that is there already, whole, is not asked for: the body is not opened then.
+    async fn put_blob(&self, repo: &RepositoryName, blob: &Descriptor, mut body: BlobBody) -> Result<()> {
+        let wanted = blob.clone();
+        let Some((_scratch, sink)) = self.on_made(repo, move |here| files::begin(&here.dir, &wanted)).await? else {
+            return Ok(());
+        };
+        receive(body.open()?, sink).await
+    }
+
+    async fn mount_blob(&self, repo: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount> {
+        let (wanted, from) = (digest.clone(), from.cloned());
+        if self.on_made(repo, move |here| here.mount(&wanted, from.as_ref())).await? {
+            return Ok(Mount::Mounted);
+        }
+        self.start_upload(repo, digest.algorithm()).await.map(Mount::Started)
+    }
+
+    async fn start_upload(&self, repo: &RepositoryName, algorithm: Algorithm) -> Result<Box<dyn BlobUpload>> {
+        let upload = self.on_made(repo, move |here| Upload::start(&here.dir, algorithm)).await?;
+        Ok(Box::new(upload))
+    }
+
+    async fn resume_upload(&self, repo: &RepositoryName, session: UploadSession) -> Result<Box<dyn BlobUpload>> {
+        let (layout, repo) = (self.clone(), repo.clone());
+        // A session may be older than its layout, which comes to be with the first blob.
+        let upload = blocking(move || match layout.find(&repo)? {
+            Some(dir) => Upload::resume(&dir, &session),
+            None => Err(upload::unknown(&session.id)),
+        });
+        Ok(Box::new(upload.await?))
+    }
+
+    /// All tags move in one write of the index. What is begun is finished even if the future is dropped.
+    async fn put_manifest(&self, repo: &RepositoryName, manifest: &RawManifest, tags: &[Tag]) -> Result<PutManifest> {
+        let parsed = manifest.parse().map_err(|source| {
+            let what = format!("push manifest {repo}@{}: not a {}", manifest.digest(), manifest.media_type());
+            Error::new(ErrorKind::ManifestInvalid, what).with_source(source)
+        })?;
+        let subject = parsed.subject().map(|subject| subject.digest.clone());
+        let (manifest, moved) = (manifest.clone(), tags.to_vec());
+        self.on_made(repo, move |here| here.put_manifest(&manifest, &parsed, &moved)).await?;
+        Ok(PutManifest::new(tags.to_vec(), subject))
+    }
+}
+
+impl Repository {
+    fn put_manifest(&self, manifest: &RawManifest, parsed: &Manifest, tags: &[Tag]) -> Result<()> {
+        let descriptor = manifest.descriptor();
+        if !index::is_layout(&self.dir)? {
+            // What is refused must not leave an empty repository.
+            self.refuse_missing_children(&Index::new(Vec::new()), manifest, parsed)?;
+            index::establish(&self.dir)?;
+        }
+        let mut is_new = false;
+        let outcome = self.change_index(|index| {
+            self.refuse_missing_children(index, manifest, parsed)?;
+            is_new = files::put(&self.dir, descriptor, manifest.bytes())?;
+            self.enter(index, descriptor, tags)
+        });
+        if outcome.is_err() && is_new {
+            // Nobody was told of it; the error that counts is the first.
+            let _ = files::remove(&self.dir, manifest.digest());
+        }
+        outcome
+    }
+
+    /// Lists the manifest under its tags, and takes away entries that this makes needless.
+    fn enter(&self, index: &mut Index, manifest: &Descriptor, tags: &[Tag]) -> Result<()> {
+        entries::list(index, manifest);
+        for tag in tags {
+            if let Some(before) = entries::set_tag(index, tag, manifest) {
+                self.tidy(index, &before)?;
+            }
+        }
+        self.tidy(index, &manifest.digest)?;
+        for child in graph::children(&self.dir, self.limits(), manifest)? {
+            self.tidy(index, &child.digest)?;
+        }
+        Ok(())
+    }
+
+    /// Content before names (R5): a manifest is refused as long as a child of it is not there, or not whole.
+    fn refuse_missing_children(&self, index: &Index, manifest: &RawManifest, parsed: &Manifest) -> Result<()> {
+        for child in parsed.children() {
+            if !is_elsewhere(child) && !self.holds(index, child)? {
+                let (digest, kind) = (&child.digest, &child.media_type);
+                let what = format!("push manifest {}: {kind} {digest} is not there", manifest.digest());
+                return Err(
+                    Error::new(ErrorKind::ManifestInvalid, what).with_codes(vec![ErrorCode::ManifestBlobUnknown])
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, index: &Index, child: &Descriptor) -> Result<bool> {
+        let is_there = files::open(&self.dir, &child.digest)?.is_some_and(|file| file.size == child.size);
+        let needs_entry = child.media_type.is_manifest();
+        Ok(is_there && (!needs_entry || self.find_manifest(index, &Selector::Digest(child.digest.clone()))?.is_some()))
+    }
+
+    /// Makes the blob available here if `from` - or, unnamed, any repository - has it; whether it is here now.
+    fn mount(&self, digest: &Digest, from: Option<&RepositoryName>) -> Result<bool> {
+        if files::open(&self.dir, digest)?.is_some() {
+            return Ok(true);
+        }
+        let Layout(layout) = &self.layout;
+        let sources = match (layout.shape, from) {
+            (Shape::Single, _) => return Ok(false),
+            (Shape::Tree, Some(from)) => vec![from.clone()],
+            (Shape::Tree, None) => tree::list(&layout.root, &layout.limits, None)?,
+        };
+        for source in sources {
+            if let Some(source) = tree::find(&layout.root, &source)?
+                && files::link(&source, &self.dir, digest)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether the descriptor names a layer that by its type is fetched from elsewhere and not pushed here.
+fn is_elsewhere(child: &Descriptor) -> bool {
+    let elsewhere = [
+        MediaType::OCI_LAYER_NONDISTRIBUTABLE,
+        MediaType::OCI_LAYER_NONDISTRIBUTABLE_GZIP,
+        MediaType::OCI_LAYER_NONDISTRIBUTABLE_ZSTD,
+        MediaType::DOCKER_LAYER_FOREIGN_GZIP,
+    ];
+    elsewhere.contains(&child.media_type)
+}
