@@ -1,0 +1,64 @@
+//! The behaviour suite through the wire: our client against our server, over each registry that it can serve, in both
+//! versions of HTTP.
+
+use std::sync::Arc;
+
+use gantri::remote::HttpVersion;
+use gantri::server::{Server, ServerOptions};
+use gantri::{Layout, Memory, Registry, Remote};
+use gantri_core::registry_suite;
+use gantri_core::testkit::{Feature, Profile, Subject};
+use tokio::task::JoinSet;
+
+registry_suite! {
+    remote_server_memory_http1 => async { served(Arc::new(Memory::new()), HttpVersion::Http1).await };
+    profile: Profile::FULL;
+}
+
+registry_suite! {
+    remote_server_memory_http2 => async { served(Arc::new(Memory::new()), HttpVersion::Http2).await };
+    profile: Profile::FULL;
+}
+
+registry_suite! {
+    remote_server_layout_http1 => async { served_layout(HttpVersion::Http1).await };
+    profile: Profile::FULL.without(Feature::Repositories);
+}
+
+registry_suite! {
+    remote_server_layout_http2 => async { served_layout(HttpVersion::Http2).await };
+    profile: Profile::FULL.without(Feature::Repositories);
+}
+
+registry_suite! {
+    remote_server_tree_http1 => async { served_tree(HttpVersion::Http1).await };
+    profile: Profile::FULL;
+}
+
+registry_suite! {
+    remote_server_tree_http2 => async { served_tree(HttpVersion::Http2).await };
+    profile: Profile::FULL;
+}
+
+async fn served_layout(version: HttpVersion) -> Subject {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::create(dir.path()).await.unwrap();
+    served(Arc::new(layout), version).await.holding(dir)
+}
+
+async fn served_tree(version: HttpVersion) -> Subject {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = Layout::tree(dir.path()).await.unwrap();
+    served(Arc::new(tree), version).await.holding(dir)
+}
+
+/// The registry behind a server of its own, and a client of that.
+async fn served(registry: Arc<dyn Registry>, version: HttpVersion) -> Subject {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), registry, ServerOptions::default()).await.unwrap();
+    let host = server.local_addr().to_string().parse().unwrap();
+    let remote = Remote::builder(host).http_version(version).build().unwrap();
+    // Dropped with the set, and the set with the test.
+    let mut running = JoinSet::new();
+    running.spawn(server.run(std::future::pending()));
+    Subject::new(remote).holding(running)
+}
