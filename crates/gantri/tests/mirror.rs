@@ -1,6 +1,7 @@
 //! The behaviour suite through the wire: our client against our server, over each registry that it can serve, in both
 //! versions of HTTP.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use gantri::remote::HttpVersion;
@@ -11,12 +12,12 @@ use gantri_core::testkit::{Feature, Profile, Subject};
 use tokio::task::JoinSet;
 
 registry_suite! {
-    remote_server_memory_http1 => async { served(Arc::new(Memory::new()), HttpVersion::Http1).await };
+    remote_server_memory_http1 => async { served(Arc::new(Memory::new()), HttpVersion::Http1, ()).await };
     profile: Profile::FULL;
 }
 
 registry_suite! {
-    remote_server_memory_http2 => async { served(Arc::new(Memory::new()), HttpVersion::Http2).await };
+    remote_server_memory_http2 => async { served(Arc::new(Memory::new()), HttpVersion::Http2, ()).await };
     profile: Profile::FULL;
 }
 
@@ -43,22 +44,22 @@ registry_suite! {
 async fn served_layout(version: HttpVersion) -> Subject {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::create(dir.path()).await.unwrap();
-    served(Arc::new(layout), version).await.holding(dir)
+    served(Arc::new(layout), version, dir).await
 }
 
 async fn served_tree(version: HttpVersion) -> Subject {
     let dir = tempfile::tempdir().unwrap();
     let tree = Layout::tree(dir.path()).await.unwrap();
-    served(Arc::new(tree), version).await.holding(dir)
+    served(Arc::new(tree), version, dir).await
 }
 
-/// The registry behind a server of its own, and a client of that.
-async fn served(registry: Arc<dyn Registry>, version: HttpVersion) -> Subject {
+/// The registry behind a server of its own, and a client of that; what the registry lives in goes last.
+async fn served(registry: Arc<dyn Registry>, version: HttpVersion, home: impl Any + Send) -> Subject {
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), registry, ServerOptions::default()).await.unwrap();
     let host = server.local_addr().to_string().parse().unwrap();
     let remote = Remote::builder(host).http_version(version).build().unwrap();
     // Dropped with the set, and the set with the test.
     let mut running = JoinSet::new();
     running.spawn(server.run(std::future::pending()));
-    Subject::new(remote).holding(running)
+    Subject::new(remote).holding(home).holding(running)
 }

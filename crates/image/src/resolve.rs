@@ -63,7 +63,8 @@ pub async fn resolve(
             continue;
         }
         let found = source.manifest(repo, &Selector::Digest(entry.digest.clone())).await?;
-        let found = RawManifest::expect(&entry, found.bytes().clone()).map_err(|mismatch| mismatched(&entry, mismatch))?;
+        let found =
+            RawManifest::expect(&entry, found.bytes().clone()).map_err(|mismatch| mismatched(&entry, mismatch))?;
         match parse(&found)? {
             Manifest::Image(image) => return accept(found, image, Some(root), limits),
             Manifest::Index(index) => open.extend(walk.candidates(&index, depth + 1)),
@@ -159,7 +160,7 @@ fn mismatched(entry: &Descriptor, mismatch: ManifestMismatch) -> Error {
     let kind = match mismatch {
         ManifestMismatch::Size { .. } => ErrorKind::SizeMismatch,
         ManifestMismatch::Digest { .. } => ErrorKind::DigestMismatch,
-        _ => ErrorKind::Unsupported,
+        ManifestMismatch::Algorithm(_) => ErrorKind::Unsupported,
     };
     Error::new(kind, format!("manifest {}: {mismatch}", entry.digest)).with_source(mismatch)
 }

@@ -10,7 +10,7 @@ use gantri_spec::wire::{Endpoint, Page, RepositoryList, TagList};
 use gantri_spec::{Descriptor, Digest, Manifest, MediaType, RawManifest, RepositoryName, Tag};
 use serde::de::DeserializeOwned;
 
-use crate::pages::{Listing, items};
+use crate::pages::{Items, Listing, items};
 use crate::remote::Remote;
 use crate::transport::Whole;
 
@@ -80,18 +80,18 @@ fn read<T: DeserializeOwned>(whole: &Whole) -> Result<T> {
 }
 
 /// The entries that are what they should be. One odd entry must not hide the others.
-fn names<T: std::str::FromStr>(entries: Vec<String>) -> Vec<(Arc<str>, T)> {
-    let parsed = entries.into_iter().filter_map(|entry| match entry.parse() {
-        Ok(name) => Some((Arc::from(entry), name)),
-        Err(_) => {
+fn names<T: std::str::FromStr>(entries: Vec<String>) -> Items<T> {
+    let parse = |entry: String| {
+        let parsed = entry.parse().ok();
+        if parsed.is_none() {
             tracing::warn!(entry = display_untrusted(&entry), "left out of the listing: not a valid name");
-            None
         }
-    });
-    parsed.collect()
+        Some((Arc::from(entry), parsed?))
+    };
+    entries.into_iter().filter_map(parse).collect()
 }
 
-fn referrers(whole: &Whole) -> Result<Vec<(Arc<str>, Descriptor)>> {
+fn referrers(whole: &Whole) -> Result<Items<Descriptor>> {
     let index = RawManifest::new(MediaType::OCI_INDEX, whole.bytes.clone());
     match index.parse() {
         Ok(Manifest::Index(index)) => {

@@ -110,10 +110,8 @@ impl Download {
         try_unfold(Some(self), |download| async move {
             let Some(mut download) = download else { return Ok(None) };
             let what = download.remote.blob_name(&download.repo, &download.digest);
-            Ok(match download.next().await.map_err(|error| error.during(what))? {
-                Some(chunk) => Some((chunk, Some(download))),
-                None => None,
-            })
+            let chunk = download.next().await.map_err(|error| error.during(what))?;
+            Ok(chunk.map(|chunk| (chunk, Some(download))))
         })
         .boxed()
     }

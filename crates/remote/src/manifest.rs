@@ -63,10 +63,11 @@ pub(crate) fn of_body(whole: &Whole, at: &Selector, what: &str) -> Result<RawMan
         (Selector::Tag(_), Some(named)) => RawManifest::expect_digest(named, declared, bytes),
         (Selector::Tag(_), None) => Ok(RawManifest::new(declared, bytes)),
     };
-    let manifest = manifest.map_err(mismatch)?;
+    let manifest = manifest.map_err(|error| mismatch(&error))?;
     if let Some(named) = &named {
         // The registry may name it by another algorithm than the caller did: then both must be right.
-        RawManifest::expect_digest(named, MediaType::OCTET_STREAM, whole.bytes.clone()).map_err(mismatch)?;
+        RawManifest::expect_digest(named, MediaType::OCTET_STREAM, whole.bytes.clone())
+            .map_err(|error| mismatch(&error))?;
     }
     if !is_json {
         return Err(Error::new(ErrorKind::ManifestInvalid, "not json"));
@@ -96,8 +97,8 @@ pub(crate) fn agree(asked: &Digest, named: &Digest) -> Result<()> {
     Ok(())
 }
 
-fn mismatch(mismatch: ManifestMismatch) -> Error {
-    let kind = match &mismatch {
+fn mismatch(mismatch: &ManifestMismatch) -> Error {
+    let kind = match mismatch {
         ManifestMismatch::Size { .. } => ErrorKind::SizeMismatch,
         ManifestMismatch::Digest { .. } => ErrorKind::DigestMismatch,
         ManifestMismatch::Algorithm(_) => ErrorKind::Unsupported,

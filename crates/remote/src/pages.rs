@@ -24,8 +24,11 @@ pub(crate) struct Listing<T> {
     /// What a 404 without a code means.
     pub(crate) absent: ErrorKind,
     /// Reads a page: each item with the key that tells it from others.
-    pub(crate) read: fn(&Whole) -> Result<Vec<(Arc<str>, T)>>,
+    pub(crate) read: fn(&Whole) -> Result<Items<T>>,
 }
+
+/// What stands on a page, each with its key.
+pub(crate) type Items<T> = Vec<(Arc<str>, T)>;
 
 /// All items of all pages, as they are asked for.
 pub(crate) fn items<T: Send + 'static>(remote: Remote, listing: Listing<T>) -> BoxStream<'static, Result<T>> {

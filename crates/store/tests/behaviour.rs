@@ -1,5 +1,7 @@
 //! The contract of the traits, held by both shapes of a layout.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use gantri_core::testkit::{Feature, Profile, Subject};
 use gantri_store::Layout;
 

@@ -19,16 +19,43 @@ pub struct Image {
     pub blobs: BTreeMap<Digest, Bytes>,
 }
 
+/// A layer as the test wants it, right or wrong.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// What the manifest says it is.
+    pub media_type: MediaType,
+    /// The archive whose digest the config lists.
+    pub diff_id: Digest,
+    /// What is stored.
+    pub bytes: Vec<u8>,
+}
+
+impl Layer {
+    /// The archive, compressed with gzip.
+    pub fn gzip(archive: &[u8]) -> Self {
+        Self::packed(MediaType::OCI_LAYER_GZIP, archive, gzip(archive))
+    }
+
+    /// The archive, compressed with zstd.
+    pub fn zstd(archive: &[u8]) -> Self {
+        Self::packed(MediaType::OCI_LAYER_ZSTD, archive, zstd::encode_all(archive, 3).expect("memory takes every byte"))
+    }
+
+    /// An archive, and whatever is stored in its place.
+    pub fn packed(media_type: MediaType, archive: &[u8], bytes: Vec<u8>) -> Self {
+        Self { media_type, diff_id: Digest::of(archive), bytes }
+    }
+}
+
 impl Image {
     /// An image of these archives, each compressed with gzip.
     pub fn of(archives: &[Vec<u8>]) -> Self {
-        let layers = archives.iter().map(|archive| (archive.clone(), gzip(archive))).collect::<Vec<_>>();
-        Self::of_packed(&layers)
+        Self::of_layers(&archives.iter().map(|archive| Layer::gzip(archive)).collect::<Vec<_>>())
     }
 
-    /// An image whose layers are given packed, beside the archives whose digests the config lists.
-    pub fn of_packed(layers: &[(Vec<u8>, Vec<u8>)]) -> Self {
-        let diff_ids: Vec<String> = layers.iter().map(|(archive, _)| Digest::of(archive).to_string()).collect();
+    /// An image of these layers.
+    pub fn of_layers(layers: &[Layer]) -> Self {
+        let diff_ids: Vec<String> = layers.iter().map(|layer| layer.diff_id.to_string()).collect();
         let platform = gantri_spec::Platform::host();
         let config = format!(
             r#"{{"architecture":"{}","os":"{}","config":{{}},"rootfs":{{"type":"layers","diff_ids":{diff_ids:?}}}}}"#,
@@ -42,9 +69,24 @@ impl Image {
             descriptor
         };
         let config = add(MediaType::OCI_CONFIG, config.into_bytes());
-        let layers = layers.iter().map(|(_, packed)| add(MediaType::OCI_LAYER_GZIP, packed.clone())).collect();
+        let layers = layers.iter().map(|layer| add(layer.media_type.clone(), layer.bytes.clone())).collect();
         let parsed = ImageManifest::new(config, layers);
         Self { manifest: parsed.to_raw(), parsed, blobs }
+    }
+
+    /// The image, after a change to what its manifest says.
+    pub fn saying(mut self, change: impl FnOnce(&mut ImageManifest)) -> Self {
+        change(&mut self.parsed);
+        self.manifest = self.parsed.to_raw();
+        self
+    }
+
+    /// The image with another config, as right or wrong as it is.
+    pub fn with_config(mut self, config: impl Into<Bytes>) -> Self {
+        let bytes = config.into();
+        let descriptor = Descriptor::of(MediaType::OCI_CONFIG, &bytes);
+        self.blobs.insert(descriptor.digest.clone(), bytes);
+        self.saying(|manifest| manifest.config = descriptor)
     }
 
     /// What an honest registry answers for this image under any repository and tag.
@@ -67,6 +109,17 @@ impl Image {
     /// The first layer's digest.
     pub fn first_layer(&self) -> &Digest {
         &self.parsed.layers[0].digest
+    }
+
+    /// The config's digest.
+    pub fn config(&self) -> &Digest {
+        &self.parsed.config.digest
+    }
+
+    /// A server that answers honestly, but for one blob.
+    pub fn serve_but(self, digest: &Digest, reply: Reply) -> ScriptedServer {
+        let end = format!("/blobs/{digest}");
+        self.serve(move |_, request| request.target.ends_with(&end).then(|| reply.clone()))
     }
 }
 

@@ -1,8 +1,20 @@
 //! The real binary, run as a user runs it.
 
 use std::ffi::OsStr;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::trace::{Trace, trace};
+
+/// Time after which a run counts as hung.
+const HUNG: Duration = Duration::from_secs(120);
 
 /// What a run printed and how it ended.
 #[derive(Debug)]
@@ -41,23 +53,151 @@ pub fn command(program: &str, dir: &Path, arguments: impl IntoIterator<Item = im
 
 /// Runs it to its end.
 pub fn run(program: &str, dir: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ran {
-    command(program, dir, arguments).output().expect("the program can be run").into()
+    Running::start(&mut command(program, dir, arguments)).end()
 }
 
 /// All names below a directory, sorted: what a failed command must not have changed.
 pub fn names(dir: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut open = vec![dir.to_owned()];
-    while let Some(dir_now) = open.pop() {
-        for entry in std::fs::read_dir(&dir_now).expect("a directory that can be listed") {
-            let entry = entry.expect("an entry that can be read");
-            if entry.file_type().expect("an entry with a type").is_dir() {
-                open.push(entry.path());
+    trace(dir).into_names()
+}
+
+/// A program under way; killed if nobody waits for its end.
+#[derive(Debug)]
+pub struct Running {
+    pid: Pid,
+    ended: Receiver<Output>,
+    over: bool,
+}
+
+impl Running {
+    /// Starts it and reads what it prints.
+    pub fn start(command: &mut Command) -> Self {
+        Self::watch(command.spawn().expect("the program can be run"))
+    }
+
+    /// Starts it and gives its first line on standard output as soon as it is there.
+    pub fn start_and_read_line(command: &mut Command) -> (Self, String) {
+        let mut child = command.spawn().expect("the program can be run");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a piped standard output"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("a line of text");
+        let running = Self::watch_rest(child, stdout);
+        (running, line.trim_end_matches('\n').to_owned())
+    }
+
+    fn watch(child: Child) -> Self {
+        Self::observe(child.id(), move || child.wait_with_output())
+    }
+
+    fn watch_rest(child: Child, mut stdout: BufReader<ChildStdout>) -> Self {
+        Self::observe(child.id(), move || {
+            let mut rest = Vec::new();
+            stdout.read_to_end(&mut rest)?;
+            // Its standard output is taken; only the other pipe is left to read.
+            let output = child.wait_with_output()?;
+            Ok(Output { stdout: rest, ..output })
+        })
+    }
+
+    fn observe(id: u32, end: impl FnOnce() -> std::io::Result<Output> + Send + 'static) -> Self {
+        let (tell, ended) = channel();
+        thread::spawn(move || {
+            if let Ok(output) = end() {
+                // The test may have lost interest.
+                let _ = tell.send(output);
             }
-            let path = entry.path();
-            names.push(path.strip_prefix(dir).expect("below the directory").display().to_string());
+        });
+        let pid = id.try_into().ok().and_then(Pid::from_raw).expect("a process id");
+        Self { pid, ended, over: false }
+    }
+
+    /// As Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// As `kill` does.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).expect("a process that still runs");
+    }
+
+    /// Waits for the end.
+    pub fn end(self) -> Ran {
+        self.end_within(HUNG)
+    }
+
+    /// Waits for the end; panics if it takes longer.
+    pub fn end_within(mut self, time: Duration) -> Ran {
+        match self.ended.recv_timeout(time) {
+            Ok(output) => {
+                self.over = true;
+                output.into()
+            }
+            Err(RecvTimeoutError::Timeout) => panic!("the program still runs after {time:?}"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the program's output could not be read"),
         }
     }
-    names.sort();
-    names
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.over && self.ended.try_recv().is_err() {
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
+    }
+}
+
+/// A place to run the program in: a working directory, a home and a directory for temporary files, all of which can be
+/// held against what they were before.
+#[derive(Debug)]
+pub struct Scene {
+    place: TempDir,
+    program: String,
+}
+
+impl Scene {
+    /// An empty place.
+    pub fn new(program: &str) -> Self {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        for dir in ["work", "home", "tmp"] {
+            std::fs::create_dir(place.path().join(dir)).expect("a new directory");
+        }
+        Self { place, program: program.to_owned() }
+    }
+
+    /// A path in the working directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join("work").join(name)
+    }
+
+    /// A path in the home.
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.place.path().join("home").join(name)
+    }
+
+    /// The program with these arguments.
+    pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = command(&self.program, &self.place.path().join("work"), arguments);
+        command.env("HOME", self.place.path().join("home")).env("TMPDIR", self.place.path().join("tmp"));
+        command
+    }
+
+    /// Starts it.
+    pub fn start(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {
+        Running::start(&mut self.command(arguments))
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ran {
+        self.start(arguments).end()
+    }
+
+    /// All that is there.
+    pub fn trace(&self) -> Trace {
+        trace(self.place.path())
+    }
 }

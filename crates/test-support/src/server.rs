@@ -39,6 +39,7 @@ pub struct Reply {
 
 /// What a body does on the wire.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Body {
     /// All of it.
     Whole(Bytes),
@@ -91,6 +92,8 @@ pub struct ScriptedServer {
 struct Shared {
     requests: Mutex<Vec<Request>>,
     arrived: Condvar,
+    stalled: Mutex<bool>,
+    stopped: Condvar,
     over: AtomicBool,
     ended: Condvar,
     end: Mutex<()>,
@@ -131,6 +134,12 @@ impl ScriptedServer {
         let requests = self.shared.requests.lock().expect("no panic in the server");
         let missing = |requests: &mut Vec<Request>| !requests.iter().any(|request| request.target.contains(part));
         drop(self.shared.arrived.wait_while(requests, missing).expect("no panic in the server"));
+    }
+
+    /// Waits until an answer has stalled: all that will ever be sent of it is on its way.
+    pub fn wait_for_stall(&self) {
+        let stalled = self.shared.stalled.lock().expect("no panic in the server");
+        drop(self.shared.stopped.wait_while(stalled, |stalled| !*stalled).expect("no panic in the server"));
     }
 }
 
@@ -228,16 +237,17 @@ fn write_reply(writer: &mut impl Write, request: &Request, reply: &Reply, shared
         Body::Whole(bytes) | Body::Cut(bytes, _) | Body::Stall(bytes, _) => Some(bytes.len() as u64),
         Body::Endless(_) => None,
     };
-    let mut head = format!("HTTP/1.1 {} x\r\n", reply.status);
+    let mut head = Vec::new();
+    write!(head, "HTTP/1.1 {} x\r\n", reply.status)?;
     for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n")?;
     }
     match reply.length.or(own_length) {
-        Some(length) if reply.status != 204 => head.push_str(&format!("content-length: {length}\r\n\r\n")),
+        Some(length) if reply.status != 204 => write!(head, "content-length: {length}\r\n\r\n")?,
         // Without a length the body ends with the connection.
-        _ => head.push_str("\r\n"),
+        _ => write!(head, "\r\n")?,
     }
-    writer.write_all(head.as_bytes())?;
+    writer.write_all(&head)?;
     if request.method == "HEAD" {
         return Ok(Then::GoOn);
     }
@@ -254,6 +264,8 @@ fn write_reply(writer: &mut impl Write, request: &Request, reply: &Reply, shared
         Body::Stall(bytes, at) => {
             writer.write_all(&bytes[..*at])?;
             writer.flush()?;
+            *shared.stalled.lock().expect("no panic in the server") = true;
+            shared.stopped.notify_all();
             let waiting = shared.end.lock().expect("no panic in the server");
             drop(shared.ended.wait_while(waiting, |()| !shared.over.load(Ordering::SeqCst)));
             Ok(Then::Close)

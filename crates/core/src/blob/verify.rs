@@ -17,10 +17,7 @@ pub fn verify(descriptor: &Descriptor, raw: ByteStream) -> ByteStream {
     let state = Verifier { raw, hasher: descriptor.digest.hasher(), descriptor: descriptor.clone(), seen: 0 };
     try_unfold(Some(state), |state| async move {
         let Some(mut state) = state else { return Ok(None) };
-        Ok(match state.next().await? {
-            Some(chunk) => Some((chunk, Some(state))),
-            None => None,
-        })
+        Ok(state.next().await?.map(|chunk| (chunk, Some(state))))
     })
     .boxed()
 }

@@ -14,13 +14,11 @@ pub(crate) struct DiffId {
 impl DiffId {
     /// Expects this diff id; `Unsupported` if its algorithm can't be computed.
     pub(crate) fn expect(expected: &Digest) -> Result<Self> {
-        match expected.hasher() {
-            Some(hasher) => Ok(Self { expected: expected.clone(), hasher }),
-            None => {
-                let what = format!("diff_id {expected}: this algorithm can't be verified");
-                Err(Error::new(ErrorKind::Unsupported, what))
-            }
-        }
+        let Some(hasher) = expected.hasher() else {
+            let what = format!("diff_id {expected}: this algorithm can't be verified");
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        };
+        Ok(Self { expected: expected.clone(), hasher })
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {

@@ -1,9 +1,9 @@
 //! A compressed layer between the network and the unpacker: a nameless temporary file that may be read while it grows.
 //!
-//! [`receive`] fills it: chunks cross a bounded channel to a blocking thread that hashes and writes them, so that neither
-//! work holds up the reactor. [`SpoolReader`] reads behind the writer, and sees an end only once size and digest of the
-//! whole layer are right. If the layer turns out wrong or the download stops, the reader fails with [`Broken`]; what
-//! went wrong is said once, by [`receive`].
+//! [`Inlet::receive`] fills it: chunks cross a bounded channel to a blocking thread that hashes and writes them, so that
+//! neither work holds up the reactor. [`SpoolReader`] reads behind the writer, and sees an end only once size and digest
+//! of the whole layer are right. If the layer turns out wrong or the download stops, the reader fails with [`Broken`];
+//! what went wrong is said once, by [`Inlet::receive`].
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -45,7 +45,7 @@ enum Phase {
     Broken,
 }
 
-/// The layer will never be whole; [`receive`] says why.
+/// The layer will never be whole; [`Inlet::receive`] says why.
 #[derive(Debug)]
 pub(crate) struct Broken;
 
@@ -59,11 +59,12 @@ impl std::error::Error for Broken {}
 
 impl Spool {
     /// An empty spool on the file system of `dir`, without a name in it. Blocking, if briefly.
-    pub(crate) fn create(dir: &Path) -> Result<Arc<Self>> {
+    pub(crate) fn create(dir: &Path) -> Result<(Inlet, Arc<Self>)> {
         let file = tempfile::tempfile_in(dir)
             .map_err(|error| Error::io(format!("temporary file in {}", dir.display()), error))?;
         let state = State { written: 0, phase: Phase::Growing };
-        Ok(Arc::new(Self { file, state: Mutex::new(state), changed: Condvar::new() }))
+        let spool = Arc::new(Self { file, state: Mutex::new(state), changed: Condvar::new() });
+        Ok((Inlet(Arc::clone(&spool)), spool))
     }
 
     /// Bytes received so far.
@@ -73,7 +74,7 @@ impl Spool {
 
     /// Waits until the layer is verified or broken; says whether it is verified.
     ///
-    /// Ends because [`receive`] does, or because it is dropped.
+    /// Ends because the [`Inlet`] is dropped in the end.
     pub(crate) fn settle(&self) -> bool {
         let growing = |state: &mut State| state.phase == Phase::Growing;
         let state = self.changed.wait_while(self.state(), growing).unwrap_or_else(PoisonError::into_inner);
@@ -122,24 +123,36 @@ impl Spool {
     }
 }
 
-/// Receives a layer into its spool and verifies it.
-///
-/// # Errors
-/// `SizeMismatch`, as soon as a byte too many came or at the end; `DigestMismatch`; `Unsupported` for an algorithm that
-/// can't be computed; `Io`, for a full disk say; whatever the stream says.
-///
-/// # Cancel safety
-/// Dropping it breaks the spool: a reader that waits wakes up and fails.
-pub(crate) async fn receive(spool: Arc<Spool>, layer: Descriptor, mut chunks: ByteStream) -> Result<()> {
-    let _guard = BreakOnDrop(Arc::clone(&spool));
-    let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    // Not awaited when this future is dropped, but it then ends by itself: the channel closes.
-    let writer = task::spawn_blocking(move || spool.write(&layer, receiver));
-    let sent = forward(&mut chunks, &sender).await;
-    drop(sender);
-    let written = writer.await.map_err(|panic| Error::new(ErrorKind::Io, format!("layer writer: {panic}")))?;
-    // Bytes that are all there and right outweigh a stream that fails behind them.
-    written.or_else(|error| sent.and(Err(error)))
+/// The one way into a spool. Dropping it breaks a spool that is not whole yet: a reader that waits wakes up and fails.
+#[derive(Debug)]
+pub(crate) struct Inlet(Arc<Spool>);
+
+impl Inlet {
+    /// Receives a layer and verifies it.
+    ///
+    /// # Errors
+    /// `SizeMismatch`, as soon as a byte too many came or at the end; `DigestMismatch`; `Unsupported` for an algorithm
+    /// that can't be computed; `Io`, for a full disk say; whatever the stream says.
+    ///
+    /// # Cancel safety
+    /// Dropping it breaks the spool.
+    pub(crate) async fn receive(self, layer: Descriptor, mut chunks: ByteStream) -> Result<()> {
+        let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+        let spool = Arc::clone(&self.0);
+        // Not awaited when this future is dropped, but it then ends by itself: the channel closes.
+        let writer = task::spawn_blocking(move || spool.write(&layer, receiver));
+        let sent = forward(&mut chunks, &sender).await;
+        drop(sender);
+        let written = writer.await.map_err(|panic| Error::new(ErrorKind::Io, format!("layer writer: {panic}")))?;
+        // Bytes that are all there and right outweigh a stream that fails behind them.
+        written.or_else(|error| sent.and(Err(error)))
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        self.0.settle_as(Phase::Broken);
+    }
 }
 
 /// Ends well when the stream does, and when nobody takes the chunks: a writer that is gone has its own reason.
@@ -152,15 +165,6 @@ async fn forward(chunks: &mut ByteStream, writer: &mpsc::Sender<Bytes>) -> Resul
     Ok(())
 }
 
-/// Wakes readers that wait for bytes that will not come.
-struct BreakOnDrop(Arc<Spool>);
-
-impl Drop for BreakOnDrop {
-    fn drop(&mut self) {
-        self.0.settle_as(Phase::Broken);
-    }
-}
-
 /// Holds the compressed bytes to their descriptor (M6).
 struct Check<'a> {
     layer: &'a Descriptor,
@@ -170,13 +174,11 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn of(layer: &'a Descriptor) -> Result<Self> {
-        match layer.digest.hasher() {
-            Some(hasher) => Ok(Self { layer, hasher, seen: 0 }),
-            None => {
-                let what = format!("digest {}: this algorithm can't be verified", layer.digest);
-                Err(Error::new(ErrorKind::Unsupported, what))
-            }
-        }
+        let Some(hasher) = layer.digest.hasher() else {
+            let what = format!("digest {}: this algorithm can't be verified", layer.digest);
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        };
+        Ok(Self { layer, hasher, seen: 0 })
     }
 
     fn update(&mut self, chunk: &[u8]) -> Result<()> {

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use super::pipeline::{Incoming, Pipeline};
 use super::staging::{Staging, Target};
-use crate::stop::Stop;
 use super::tree::{Summary, Tree, TreeOptions};
+use crate::stop::Stop;
 
 /// What the crew is to do.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Work {
         let mut tree = Tree::open(staging.open()?, TreeOptions::new(limits.clone()))?;
         let on_cause = |error| verdict.give(Err(error));
         let pipeline = Pipeline { diff_ids: &diff_ids, limits: &limits, stop, on_cause: &on_cause };
-        let ran = pipeline.run(incoming, &mut |archive, index| tree.apply(archive, index));
+        let ran = pipeline.run(incoming, &mut |archive, _| tree.apply(archive));
         if ran.is_err() {
             return Ok(None);
         }

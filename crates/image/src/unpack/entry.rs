@@ -41,7 +41,9 @@ impl Tree {
     /// Puts one member of the archive where it belongs.
     pub(super) fn place(&mut self, archive: &mut Archive<'_>, member: &mut Member) -> Result<()> {
         let mut plain = std::mem::take(&mut self.plain);
-        let placed = path::normalize(&member.path, &self.limits, &mut plain)
+        let placed = self
+            .count_made(1)
+            .and_then(|()| path::normalize(&member.path, &self.limits, &mut plain))
             .and_then(|()| self.place_plain(&plain, archive, member));
         self.plain = plain;
         placed
@@ -87,6 +89,7 @@ impl Tree {
         let found = self.root.directory(parent, Missing::Create)?;
         let directory = found.ok_or_else(|| invalid("its directory is not there"))?;
         for made in self.root.take_created() {
+            self.count_made(1)?;
             self.directories.imply(&made);
             self.marks.set(Mark::Pure, &made);
             if let Some(collisions) = &mut self.collisions {
@@ -106,9 +109,8 @@ impl Tree {
     fn place_file(&mut self, at: &At<'_>, archive: &mut Archive<'_>, member: &Member) -> Result<()> {
         self.count_bytes(member.full_size())?;
         let mode = Restorer::creation_mode(&member.metadata);
-        let file = self.make(at, |directory, name| {
-            rustix::fs::openat(directory, name, NEW_FILE, Mode::from_raw_mode(mode))
-        })?;
+        let file =
+            self.make(at, |directory, name| rustix::fs::openat(directory, name, NEW_FILE, Mode::from_raw_mode(mode)))?;
         let file = File::from(file);
         write_contents(&file, archive, member)?;
         self.restorer.set_open(file.as_fd(), &at.plain, &member.metadata, Some(mode))
@@ -157,7 +159,7 @@ impl Tree {
             return Err(invalid("a hard link to the root"));
         }
         if plain == at.plain {
-            return Ok(());
+            return Self::check_link_to_itself(at);
         }
         match self.attempt(at, |to, to_name| rustix::fs::linkat(&*directory, name, to, to_name, AtFlags::empty()))? {
             Ok(()) => Ok(()),
@@ -173,6 +175,15 @@ impl Tree {
         }
     }
 
+    /// Nothing is to be done, and what stands there must not be removed first; but it must be there.
+    fn check_link_to_itself(at: &At<'_>) -> Result<()> {
+        match kind_of(&at.directory, at.name, &at.plain)? {
+            None => Err(invalid("a hard link to itself, which is not there")),
+            Some(FileType::Directory) => Err(invalid("a hard link to itself, which is a directory")),
+            Some(_) => Ok(()),
+        }
+    }
+
     fn place_node(&mut self, at: &At<'_>, member: &Member) -> Result<()> {
         let kind = match member.kind {
             Kind::CharDevice => FileType::CharacterDevice,
@@ -184,8 +195,8 @@ impl Tree {
             return self.leave_unmade(at);
         }
         let (mode, device) = (Mode::from_raw_mode(member.metadata.mode), makedev(member.device.0, member.device.1));
-        let made = self.attempt(at, |directory, name| rustix::fs::mknodat(directory, name, kind, mode, device))?;
-        match made {
+        let outcome = self.attempt(at, |directory, name| rustix::fs::mknodat(directory, name, kind, mode, device))?;
+        match outcome {
             Ok(()) => self.restorer.set_node(at.directory.as_fd(), at.name, &at.plain, &member.metadata),
             // Root in name only: a container without the capability.
             Err(Errno::PERM) if kind != FileType::Fifo => {
@@ -204,11 +215,7 @@ impl Tree {
     }
 
     /// Makes something new at a place, after removing what is there.
-    fn make<T>(
-        &mut self,
-        at: &At<'_>,
-        make: impl Fn(&Directory, &[u8]) -> rustix::io::Result<T>,
-    ) -> Result<T> {
+    fn make<T>(&mut self, at: &At<'_>, make: impl Fn(&Directory, &[u8]) -> rustix::io::Result<T>) -> Result<T> {
         self.attempt(at, make)?.map_err(|errno| Error::io("make it", errno.into()))
     }
 
@@ -234,6 +241,15 @@ impl Tree {
         let mut metadata = member.metadata.clone();
         metadata.xattrs = xattrs;
         self.directories.describe(plain, metadata);
+    }
+
+    /// One short entry can make two thousand directories on its way, so these count, too (T10).
+    fn count_made(&mut self, names: u64) -> Result<()> {
+        self.layer_made += names;
+        if self.layer_made > self.limits.unpack_entries {
+            return Err(Error::limit("entries of one layer", "unpack_entries", self.limits.unpack_entries));
+        }
+        Ok(())
     }
 
     fn count_bytes(&mut self, bytes: u64) -> Result<()> {
@@ -291,9 +307,14 @@ fn write_piece(mut file: &File, archive: &mut Archive<'_>, mut length: u64) -> R
 }
 
 fn is_directory(directory: &Directory, name: &[u8], plain: &[u8]) -> Result<bool> {
+    Ok(kind_of(directory, name, plain)? == Some(FileType::Directory))
+}
+
+/// What stands at a name, links not followed.
+fn kind_of(directory: &Directory, name: &[u8], plain: &[u8]) -> Result<Option<FileType>> {
     match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
-        Err(Errno::NOENT) => Ok(false),
+        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+        Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(Error::io(format!("look at {}", shown(plain)), errno.into())),
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task;
 
 use super::pipeline::Incoming;
-use crate::layer::spool::{Spool, receive};
+use crate::layer::spool::{Inlet, Spool};
 use crate::progress::counted;
 use crate::pull::blob_chunks;
 
@@ -44,15 +44,14 @@ impl Fetch {
                 let (ahead, outlet) = (Arc::clone(&ahead), outlet.clone());
                 async move {
                     let permit = ahead.acquire_owned().await.map_err(closed)?;
-                    let spool = self.spool().await?;
-                    let incoming =
-                        Incoming { index, layer: layer.clone(), compression, spool: Arc::clone(&spool), _permit: permit };
-                    Ok(outlet.send(incoming).is_ok().then_some((index, layer, spool)))
+                    let (inlet, spool) = self.spool().await?;
+                    let incoming = Incoming { index, layer: layer.clone(), compression, spool, _permit: permit };
+                    Ok(outlet.send(incoming).is_ok().then_some((index, layer, inlet)))
                 }
             })
             .map_ok(|announced| async {
                 match announced {
-                    Some((index, layer, spool)) => self.receive(index, layer, spool).await,
+                    Some((index, layer, inlet)) => self.receive(index, layer, inlet).await,
                     None => Ok(()),
                 }
             })
@@ -61,16 +60,17 @@ impl Fetch {
             .await
     }
 
-    async fn spool(&self) -> Result<Arc<Spool>> {
+    async fn spool(&self) -> Result<(Inlet, Arc<Spool>)> {
         let dir = Arc::clone(&self.spool_dir);
         task::spawn_blocking(move || Spool::create(&dir)).await.map_err(closed)?
     }
 
-    async fn receive(&self, index: usize, layer: Descriptor, spool: Arc<Spool>) -> Result<()> {
+    async fn receive(&self, index: usize, layer: Descriptor, inlet: Inlet) -> Result<()> {
         self.observer.event(&Event::Started(&layer));
         let chunks = blob_chunks(Arc::clone(&self.source), self.repo.clone(), layer.clone());
         let chunks = counted(chunks, layer.clone(), Arc::clone(&self.observer));
-        receive(spool, layer.clone(), chunks)
+        inlet
+            .receive(layer.clone(), chunks)
             .await
             .map_err(|error| error.during(format_args!("layer {} {}", index + 1, layer.digest)))?;
         self.observer.event(&Event::Finished(&layer));

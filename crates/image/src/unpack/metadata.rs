@@ -86,7 +86,7 @@ impl Restorer {
         self.set_owner(target, path, metadata)?;
         self.set_xattrs(target, path, metadata, |xattr| !xattr::is_acl(xattr))?;
         if made_with.map(|mode| mode & !self.made.umask) != Some(metadata.mode) {
-            self.set_mode(fd, metadata.mode)?;
+            set_mode(fd, metadata.mode)?;
         }
         self.set_xattrs(target, path, metadata, xattr::is_acl)?;
         rustix::fs::futimens(fd, &times(metadata)).map_err(|errno| Error::io("set its times", errno.into()))
@@ -122,10 +122,6 @@ impl Restorer {
         }
         self.set_xattrs(target, path, metadata, xattr::is_acl)?;
         set_times_at(directory, name, metadata)
-    }
-
-    pub(super) fn set_mode(&self, fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-        rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)).map_err(|errno| Error::io("set its mode", errno.into()))
     }
 
     pub(super) fn privilege(&self) -> Privilege {
@@ -176,6 +172,10 @@ impl Restorer {
         }
         Ok(())
     }
+}
+
+pub(super) fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)).map_err(|errno| Error::io("set its mode", errno.into()))
 }
 
 fn times(metadata: &Metadata) -> Timestamps {

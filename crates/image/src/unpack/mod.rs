@@ -124,7 +124,8 @@ impl Unpack {
 
     async fn run(self, dir: PathBuf) -> Result<Unpacked> {
         let target = task::spawn_blocking(move || Target::check(&dir)).await;
-        let target = target.map_err(|error| Error::new(ErrorKind::Unavailable, format!("look at the target: {error}")))??;
+        let target =
+            target.map_err(|error| Error::new(ErrorKind::Unavailable, format!("look at the target: {error}")))??;
         let Resolved { manifest, image, .. } =
             resolve(&*self.source, &self.repo, &self.at, &self.platform, &self.limits).await?;
         let layers = layers_of(&image)?;
@@ -194,24 +195,23 @@ impl Unpack {
 
 /// All layers and how they are compressed; refuses what is no layer before anything is fetched.
 fn layers_of(image: &ImageManifest) -> Result<Vec<(Descriptor, Compression)>> {
-    let layers = image.layers.iter().enumerate().map(|(index, layer)| match layer.media_type.compression() {
-        Some(compression) => Ok((layer.clone(), compression)),
-        None => {
+    let layers = image.layers.iter().enumerate().map(|(index, layer)| {
+        let Some(compression) = layer.media_type.compression() else {
             let media_type = display_untrusted(layer.media_type.as_str());
             let what = format!("layer {} {}: {media_type} is no layer that can be unpacked", index + 1, layer.digest);
-            Err(Error::new(ErrorKind::Unsupported, what))
-        }
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        };
+        Ok((layer.clone(), compression))
     });
     layers.collect()
 }
 
 fn parse_config(descriptor: &Descriptor, bytes: &[u8], layers: usize) -> Result<ImageConfig> {
-    let invalid = |what: String| Error::new(ErrorKind::ManifestInvalid, format!("config {}: {what}", descriptor.digest));
+    let invalid =
+        |what: String| Error::new(ErrorKind::ManifestInvalid, format!("config {}: {what}", descriptor.digest));
     let config = ImageConfig::parse(bytes).map_err(|error| invalid(error.to_string()).with_source(error))?;
-    match config.rootfs.diff_ids.len() {
-        count if count == layers => Ok(config),
-        count => Err(invalid(format!("{count} diff_ids for {layers} layers"))),
-    }
+    let count = config.rootfs.diff_ids.len();
+    if count == layers { Ok(config) } else { Err(invalid(format!("{count} diff_ids for {layers} layers"))) }
 }
 
 fn lost() -> Error {

@@ -50,9 +50,12 @@ mod tests {
         notices.note(Loss::Device, b"dev/null");
         notices.note(Loss::Owner, b"");
         notices.note(Loss::Device, b"dev/zero");
-        assert_eq!(notices.into_lines(), [
-            "owners not restored, which takes root: 1 (first: \"/\")",
-            "devices not made, which takes root: 2 (first: \"dev/null\")",
-        ]);
+        assert_eq!(
+            notices.into_lines(),
+            [
+                "owners not restored, which takes root: 1 (first: \"/\")",
+                "devices not made, which takes root: 2 (first: \"dev/null\")",
+            ]
+        );
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn normalize(name: &[u8], limits: &Limits, plain: &mut Vec<u8>) -> Re
     }
     for component in name.split(|byte| *byte == b'/') {
         match component {
-            b"" | b"." => continue,
+            b"" | b"." => {}
             b".." => return Err(refused("its name climbs with `..`")),
             _ if component.len() > COMPONENT => {
                 return Err(Error::new(ErrorKind::LimitExceeded, "a component of its name is longer than 255 bytes"));
@@ -53,8 +53,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 
 /// Whether `path` is `directory` or lies in it.
 pub(super) fn is_within(path: &[u8], directory: &[u8]) -> bool {
-    directory.is_empty()
-        || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// A name from an archive, safe to print and not too long.
@@ -114,7 +113,8 @@ mod tests {
     #[test]
     fn a_climbing_name_is_refused_wherever_the_dots_stand() {
         let heads = ["", "/", "//", "./", "/./", "a/", "/a/", "a/b/", "././", "a//", ".../", " /"];
-        let climbs = ["..", "../", "../..", "..//..", "./..", "../.", "../x", "..//x", "../../etc/passwd", "../.hidden"];
+        let climbs =
+            ["..", "../", "../..", "..//..", "./..", "../.", "../x", "..//x", "../../etc/passwd", "../.hidden"];
         let mut count = 0;
         for head in heads {
             for climb in climbs {

@@ -20,11 +20,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::archive::Archive;
 use super::block::{Block, Pool};
-use crate::stop::Stop;
 use crate::layer::compression::decoder;
 use crate::layer::diff_id::DiffId;
 use crate::layer::growth::Growth;
 use crate::layer::spool::{Broken, Spool, SpoolReader};
+use crate::stop::Stop;
 
 /// A layer on its way, in the order of the manifest.
 #[derive(Debug)]
@@ -209,7 +209,7 @@ fn send(outputs: &[Sender<Piece>; 2], piece: Piece) -> Result<(), Failure> {
 }
 
 fn unreadable(layer: &Incoming, error: io::Error) -> Failure {
-    if error.get_ref().is_some_and(|inner| inner.is::<Broken>()) {
+    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Broken>) {
         return Failure::Cut;
     }
     let error = match error.kind() {

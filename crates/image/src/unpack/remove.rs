@@ -103,7 +103,7 @@ mod tests {
         symlink(&bait, tree.join("link")).unwrap();
         symlink("../../bait", tree.join("a/link")).unwrap();
         for locked in ["a/b/c", "a/b", "removed-1"] {
-            fs::set_permissions(tree.join(locked), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(tree.join(locked), fs::Permissions::from_mode(0o000)).unwrap();
         }
         remove_tree(&tree).unwrap();
         assert!(!tree.exists() && bait.join("file").exists());

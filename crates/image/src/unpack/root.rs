@@ -59,8 +59,7 @@ const STEPS: u32 = 16_384;
 
 const PATH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const WITHIN: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
 impl Resolver {
     /// What this kernel, and whatever filters its calls, offers.
@@ -112,9 +111,7 @@ impl Root {
     /// Forgets what was found by way of something that is no longer there.
     pub(super) fn forget(&mut self, removed: &[u8]) {
         // A path with links may have led through the removed name unseen.
-        self.recent.retain(|directory| {
-            directory.named == directory.path && !path::is_within(&directory.path, removed)
-        });
+        self.recent.retain(|directory| directory.named == directory.path && !path::is_within(&directory.path, removed));
     }
 
     fn find(&mut self, named: &[u8], missing: Missing) -> Result<Option<Directory>> {
@@ -264,7 +261,7 @@ impl Walk<'_> {
         if self.at.is_some() || self.path.is_empty() {
             return Ok(());
         }
-        let depth = self.path.iter().filter(|byte| **byte == b'/').count();
+        let depth = self.path.split(|byte| *byte == b'/').count();
         self.count_steps(u32::try_from(depth).unwrap_or(u32::MAX))?;
         self.at = Some(self.root.open(&self.path, PATH).map_err(|errno| moved(&self.path, errno))?);
         Ok(())

@@ -86,9 +86,8 @@ impl Staging {
             .prefix(".gantri-unpack-")
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&target.parent);
-        let made = made.map_err(|error| {
-            Error::io(format!("staging directory in {}", target.parent.display()), error)
-        })?;
+        let made =
+            made.map_err(|error| Error::io(format!("staging directory in {}", target.parent.display()), error))?;
         // From here on this guard removes it, not the temporary directory's own.
         Ok(Self { path: made.keep(), target, published: false })
     }

@@ -189,7 +189,8 @@ impl Tarball {
 /// `LENGTH KEY=VALUE\n`, the length counting itself.
 pub(super) fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
-    let length = (1..=20).map(|digits| rest + digits).find(|length| length.to_string().len() + rest == *length).unwrap();
+    let length =
+        (1..=20).map(|digits| rest + digits).find(|length| length.to_string().len() + rest == *length).unwrap();
     let mut record = format!("{length} {key}=").into_bytes();
     record.extend_from_slice(value);
     record.push(b'\n');

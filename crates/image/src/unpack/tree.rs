@@ -15,7 +15,7 @@ use super::directories::{Directories, Finish, IMPLIED};
 use super::discard::{Removed, discard};
 use super::folding::Collisions;
 use super::marks::Marks;
-use super::metadata::{Made, Restorer};
+use super::metadata::{Made, Restorer, set_mode};
 use super::path::{self, shown};
 use super::root::Root;
 use super::tar::{Archive, Member};
@@ -61,7 +61,9 @@ pub(crate) struct Tree {
     /// Devices that this user could not make, and links to them.
     pub(super) unmade: HashSet<Vec<u8>>,
     pub(super) plain: Vec<u8>,
-    pub(super) entries: u64,
+    entries: u64,
+    /// Entries of the current layer, and directories made on the way to them.
+    pub(super) layer_made: u64,
     pub(super) bytes: u64,
     pub(super) layer_bytes: u64,
     /// Names looked at to hide or remove something (T9).
@@ -91,6 +93,7 @@ impl Tree {
             unmade: HashSet::new(),
             plain: Vec::new(),
             entries: 0,
+            layer_made: 0,
             bytes: 0,
             layer_bytes: 0,
             visited: 0,
@@ -98,8 +101,26 @@ impl Tree {
     }
 
     /// Applies one layer, which is read to its end. After an error the tree is of no use any more.
-    pub(crate) fn apply(&mut self, layer: &mut dyn BufRead, layer_index: usize) -> Result<()> {
-        self.apply_entries(layer).map_err(|error| error.during(format_args!("layer {}", layer_index + 1)))
+    ///
+    /// # Errors
+    /// `LayerInvalid`, with entry, offset and rule, for what no layer may hold; `LimitExceeded`; `Io`; or what the reader
+    /// brings. Which layer it was is the caller's to say.
+    pub(crate) fn apply(&mut self, layer: &mut dyn BufRead) -> Result<()> {
+        self.marks.clear();
+        (self.layer_made, self.layer_bytes) = (0, 0);
+        if let Some(collisions) = &mut self.collisions {
+            collisions.clear();
+        }
+        let limits = self.limits.clone();
+        let mut archive = Archive::new(layer, &limits);
+        let mut member = Member::default();
+        while archive.next(&mut member)? {
+            self.entries += 1;
+            self.place(&mut archive, &mut member).map_err(|error| {
+                error.during(format_args!("entry {} at byte {}", shown(&member.path), member.offset))
+            })?;
+        }
+        Ok(())
     }
 
     /// Gives every directory, the root last, what was kept for it.
@@ -122,8 +143,8 @@ impl Tree {
 
     /// Removes what stands in the way or was hidden, and all that is known of it.
     pub(super) fn take_away(&mut self, directory: BorrowedFd<'_>, name: &[u8], plain: &[u8]) -> Result<()> {
-        let removed = discard(directory, name)
-            .map_err(|errno| Error::io(format!("remove {}", shown(plain)), errno.into()))?;
+        let removed =
+            discard(directory, name).map_err(|errno| Error::io(format!("remove {}", shown(plain)), errno.into()))?;
         match removed {
             Removed::Nothing => {}
             Removed::Leaf => {
@@ -139,33 +160,10 @@ impl Tree {
         Ok(())
     }
 
-    fn apply_entries(&mut self, layer: &mut dyn BufRead) -> Result<()> {
-        self.marks.clear();
-        self.layer_bytes = 0;
-        if let Some(collisions) = &mut self.collisions {
-            collisions.clear();
-        }
-        let limits = self.limits.clone();
-        let mut archive = Archive::new(layer, &limits);
-        let mut member = Member::default();
-        let mut entries = 0;
-        while archive.next(&mut member)? {
-            entries += 1;
-            if entries > limits.unpack_entries {
-                return Err(Error::limit("entries of one layer", "unpack_entries", limits.unpack_entries));
-            }
-            self.place(&mut archive, &mut member).map_err(|error| {
-                error.during(format_args!("entry {} at byte {}", shown(&member.path), member.offset))
-            })?;
-        }
-        self.entries += entries;
-        Ok(())
-    }
-
     fn finish_directory(&mut self, directory: BorrowedFd<'_>, plain: &[u8], finish: &Finish) -> Result<()> {
         match finish {
             Finish::As(metadata) => self.restorer.set_open(directory, plain, metadata, None),
-            Finish::Implied => self.restorer.set_mode(directory, IMPLIED),
+            Finish::Implied => set_mode(directory, IMPLIED),
         }
     }
 }

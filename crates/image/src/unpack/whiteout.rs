@@ -10,9 +10,9 @@ use gantri_core::{Error, ErrorKind, Result};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::discard;
 use super::marks::Mark;
 use super::path;
-use super::discard;
 use super::root::Missing;
 use super::tree::Tree;
 

@@ -1,5 +1,7 @@
 //! The jobs of this crate over registries in memory, right and wrong. One binary, so that its parts share their tools.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod build;
 mod fixture;
 mod pull;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use crate::fixture::{TestImage, TestLayer, tar};
 use crate::spy::{Served, Spy};
 use crate::{repo, tag};
+use bytes::Bytes;
 use gantri_core::{ErrorKind, Memory, Pull, Result};
 use gantri_image::{PullOptions, Resolved, pull};
 use gantri_spec::{Digest, ImageManifest, RepositoryName, Selector};

@@ -92,11 +92,10 @@ async fn a_manifest_that_is_no_index_is_taken_as_it_is() {
 
 #[tokio::test]
 async fn an_entry_without_platform_is_taken_only_if_it_is_the_only_one() {
-    let (source, content) =
-        served(&["only", "other"], |content| {
-            vec![content.descriptor("only"), content.descriptor("other").with_platform(platform("linux/arm64"))]
-        })
-        .await;
+    let (source, content) = served(&["only", "other"], |content| {
+        vec![content.descriptor("only"), content.descriptor("other").with_platform(platform("linux/arm64"))]
+    })
+    .await;
     assert_eq!(resolved(&source, "linux/amd64").await.unwrap().manifest.digest(), &content.digest("only"));
     let (source, _) = served(&["a", "b"], |content| vec![content.descriptor("a"), content.descriptor("b")]).await;
     assert_eq!(resolved(&source, "linux/amd64").await.unwrap_err().kind(), ErrorKind::PlatformUnknown);

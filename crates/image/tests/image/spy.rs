@@ -34,13 +34,7 @@ pub(crate) struct Spy {
 
 impl Spy {
     pub(crate) fn new(inner: Memory) -> Self {
-        Self {
-            inner,
-            calls: Arc::default(),
-            served: HashMap::new(),
-            together: None,
-            stalled: Arc::new(Notify::new()),
-        }
+        Self { inner, calls: Arc::default(), served: HashMap::new(), together: None, stalled: Arc::new(Notify::new()) }
     }
 
     pub(crate) fn serving(mut self, digest: &Digest, served: Served) -> Self {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -160,9 +161,12 @@ async fn a_layer_cut_or_continued_on_its_way_is_a_size_mismatch() {
     let digest = layer.descriptor().digest;
     let memory = TestImage::of(vec![layer.clone()]).served().await;
     let all = layer.bytes.len();
-    for bytes in [Bytes::new(), layer.bytes.slice(..all / 2), layer.bytes.slice(..all - 1)]
-        .into_iter()
-        .chain([[&layer.bytes[..], b"x"].concat().into()])
+    for bytes in [Bytes::new(), layer.bytes.slice(..all / 2), layer.bytes.slice(..all - 1)].into_iter().chain([[
+        &layer.bytes[..],
+        b"x",
+    ]
+    .concat()
+    .into()])
     {
         let error = failure(Spy::new(memory.clone()).serving(&digest, Served::As(bytes.clone()))).await;
         assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{} of {all} bytes: {error}", bytes.len());
@@ -192,7 +196,10 @@ async fn a_layer_that_was_broken_when_it_was_pushed_is_no_layer() {
         let digest = layer.descriptor().digest;
         let error = failure(TestImage::of(vec![layer]).served().await).await;
         assert_eq!(error.kind(), ErrorKind::LayerInvalid, "{name}: {error}");
-        assert!(error.to_string().contains("layer 1") && error.to_string().contains(digest.as_str()), "{name}: {error}");
+        assert!(
+            error.to_string().contains("layer 1") && error.to_string().contains(digest.as_str()),
+            "{name}: {error}"
+        );
     }
 }
 
@@ -213,7 +220,8 @@ async fn a_layer_that_does_not_unfold_to_its_diff_id_is_rolled_back_with_all_the
 #[tokio::test]
 async fn bytes_behind_the_archive_belong_to_the_diff_id() {
     let archive = tar(&[("file", b"content")]);
-    let padded = [&archive[..], &[0; 100_000]].concat();
+    let mut padded = archive.clone();
+    padded.resize(archive.len() + 100_000, 0);
     let layer = TestLayer::new(MediaType::OCI_LAYER_GZIP, gzip(&padded), Digest::of(&archive));
     assert_eq!(failure(TestImage::of(vec![layer]).served().await).await.kind(), ErrorKind::DigestMismatch);
     let place = Place::new();
@@ -239,7 +247,8 @@ async fn a_config_must_fit_the_layers() {
 #[tokio::test]
 async fn what_is_no_layer_is_refused_before_anything_is_fetched() {
     let archive = tar(&[("file", b"x")]);
-    let strange = TestLayer::new(MediaType::from_static("application/x-strange"), archive.clone(), Digest::of(&archive));
+    let strange =
+        TestLayer::new(MediaType::from_static("application/x-strange"), archive.clone(), Digest::of(&archive));
     let source = Spy::new(TestImage::of(vec![strange]).served().await);
     let error = failure(source.clone()).await;
     assert_eq!((error.kind(), source.count("blob")), (ErrorKind::Unsupported, 0), "{error}");
@@ -250,13 +259,11 @@ async fn a_bomb_stops_at_its_bound() {
     let zeros = tar(&[("zeros", &vec![0; 4 << 20])]);
     let image = TestImage::of(vec![TestLayer::gzip(&zeros), TestLayer::zstd(&zeros)]);
     let memory = image.served().await;
-    let cases: [(&str, fn(&mut Limits)); 2] = [
-        ("unpack_layer_bytes", |limits| limits.unpack_layer_bytes = 1 << 20),
-        ("unpack_bytes", |limits| limits.unpack_bytes = 6 << 20),
-    ];
-    for (name, set) in cases {
-        let mut limits = Limits::default();
-        set(&mut limits);
+    let mut small_layer = Limits::default();
+    small_layer.unpack_layer_bytes = 1 << 20;
+    let mut small_image = Limits::default();
+    small_image.unpack_bytes = 6 << 20;
+    for (name, limits) in [("unpack_layer_bytes", small_layer), ("unpack_bytes", small_image)] {
         let place = Place::new();
         let error = job(memory.clone()).limits(limits).to(place.root()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
@@ -325,6 +332,30 @@ async fn a_dropped_unpack_leaves_nothing_on_several_threads() {
     for stalling in [0, 1, 5, 11] {
         drop_half_way(stalling).await;
     }
+}
+
+#[tokio::test]
+async fn an_unpack_dropped_at_any_step_is_there_as_a_whole_or_not_at_all() {
+    let layers = (0..4).map(|layer| TestLayer::gzip(&tar(&[(&format!("file-{layer}"), &noise(1000))])));
+    let memory = TestImage::of(layers.collect()).served().await;
+    let mut finished = 0;
+    for steps in 0..200 {
+        let place = Place::new();
+        {
+            let mut job = pin!(unpack(memory.clone(), &place));
+            for _ in 0..steps {
+                if futures_util::poll!(job.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        if !place.is_untouched() {
+            finished += 1;
+            assert_eq!((names(place.0.path()), names(&place.root()).len()), (vec!["root".to_owned()], 4), "{steps}");
+        }
+    }
+    assert!(finished < 200, "nothing was ever dropped half way");
 }
 
 #[tokio::test]

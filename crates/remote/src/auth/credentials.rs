@@ -59,7 +59,7 @@ impl Credential {
         match self {
             Self::Anonymous => Identity::Anonymous,
             Self::Basic { username, .. } => Identity::User(username.clone()),
-            Self::IdentityToken(_) => Identity::IdentityToken,
+            Self::IdentityToken(_) => Identity::Exchanged,
             Self::Bearer(_) => Identity::Bearer,
         }
     }
@@ -68,7 +68,7 @@ impl Credential {
 /// One credential, whatever the host: for a registry whose credential is at hand.
 #[async_trait]
 impl Credentials for Credential {
-    async fn credential(&self, _host: &Host) -> Result<Credential> {
+    async fn credential(&self, _host: &Host) -> Result<Self> {
         Ok(self.clone())
     }
 }
@@ -78,7 +78,7 @@ impl Credentials for Credential {
 pub(super) enum Identity {
     Anonymous,
     User(String),
-    IdentityToken,
+    Exchanged,
     Bearer,
 }
 

@@ -222,6 +222,3 @@ fn key(realm: &Url, service: Option<&String>, scope: &Scope, credential: &Creden
 fn spent_token(header: &HeaderValue) -> Option<Secret> {
     header.to_str().ok()?.strip_prefix("Bearer ").map(Secret::from)
 }
-
-#[cfg(test)]
-mod tests;

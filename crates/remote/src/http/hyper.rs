@@ -168,3 +168,91 @@ fn tuned(version: HttpVersion) -> Builder {
         .http2_only(version == HttpVersion::Http2);
     builder
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{IpAddr, TcpListener};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Answers every request with 204, for ever.
+    fn server() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(b"HTTP/1.1 204 x\r\nconnection: close\r\n\r\n");
+            }
+        });
+        port
+    }
+
+    fn client(side: &str, addresses: fn(&str, usize) -> &'static [&'static str]) -> HyperClient {
+        let calls = AtomicUsize::new(0);
+        let lookup: Lookup = Arc::new(move |name| {
+            let found = addresses(&name, calls.fetch_add(1, Ordering::SeqCst));
+            let found: Vec<IpAddr> = found.iter().map(|address| address.parse().unwrap()).collect();
+            Box::pin(async move { Ok(found) })
+        });
+        let side = Arc::new(Side::told_by(&side.parse().unwrap()));
+        HyperClient::with_lookup(HttpVersion::Auto, Duration::from_secs(5), side, &lookup)
+    }
+
+    async fn ask(client: &HyperClient, destination: Destination, url: String) -> Result<(), SendErrorKind> {
+        let request = http::Request::get(url).extension(destination).body(Body::empty()).unwrap();
+        client.send(request).await.map(drop).map_err(|error| error.kind())
+    }
+
+    /// A7: the address that a name resolves to is checked as it is connected to, for every URL that the registry named.
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_refused_at_the_socket() {
+        let port = server();
+        let evil = |_: &str, _| &["127.0.0.1"][..];
+        let url = || format!("http://evil.test:{port}/");
+        let public = client("https://registry.test", evil);
+        assert_eq!(ask(&public, Destination::Foreign, url()).await, Err(SendErrorKind::Forbidden));
+        assert_eq!(ask(&public, Destination::Registry, url()).await, Ok(()), "the user may name what he likes");
+        assert_eq!(
+            ask(&public, Destination::Foreign, url()).await,
+            Ok(()),
+            "a registry that was found to stand inside"
+        );
+        let loopback = client("http://localhost:5000", evil);
+        assert_eq!(ask(&loopback, Destination::Foreign, url()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_literal_address_is_refused_as_well() {
+        let port = server();
+        let public = client("https://registry.test", |_, _| &[]);
+        let literals =
+            [format!("http://127.0.0.1:{port}/"), "http://169.254.169.254/".into(), "http://[::1]:1/".into()];
+        for url in literals {
+            assert_eq!(ask(&public, Destination::Foreign, url.clone()).await, Err(SendErrorKind::Forbidden), "{url}");
+        }
+    }
+
+    /// A7: a name that is pointed elsewhere between two connections is checked again.
+    #[tokio::test]
+    async fn a_name_is_checked_for_every_connection() {
+        let port = server();
+        let rebinding =
+            client("http://localhost", |_, call| if call == 0 { &["127.0.0.1"] } else { &["169.254.169.254"] });
+        let url = || format!("http://evil.test:{port}/");
+        assert_eq!(ask(&rebinding, Destination::Foreign, url()).await, Ok(()));
+        assert_eq!(ask(&rebinding, Destination::Foreign, url()).await, Err(SendErrorKind::Forbidden));
+    }
+
+    /// H22: a dead address among several does not stand in the way; no address is said to be none.
+    #[tokio::test]
+    async fn every_address_of_a_name_is_tried() {
+        let port = server();
+        let several =
+            client("http://localhost", |name, _| if name == "none.test" { &[] } else { &["127.0.0.2", "127.0.0.1"] });
+        assert_eq!(ask(&several, Destination::Registry, format!("http://some.test:{port}/")).await, Ok(()));
+        assert_eq!(ask(&several, Destination::Registry, "http://none.test/".into()).await, Err(SendErrorKind::Resolve));
+    }
+}

@@ -136,10 +136,7 @@ impl Transport {
     /// One try: what it was authorized with, and what became of it.
     async fn attempt(&self, request: &mut Request) -> (Option<HeaderValue>, Outcome) {
         // Whoever has left the registry's origin never gets its authorization back (A4).
-        let authorization = match request.trail.at_home {
-            true => self.auth.header(&request.scope).await,
-            false => Ok(None),
-        };
+        let authorization = if request.trail.at_home { self.auth.header(&request.scope).await } else { Ok(None) };
         let authorization = match authorization {
             Ok(authorization) => authorization,
             Err(error) => return (None, Outcome::Failed(error)),

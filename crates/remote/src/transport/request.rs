@@ -45,7 +45,7 @@ pub(super) enum Payload {
     #[default]
     Empty,
     Bytes(Bytes),
-    Blob(Descriptor, BlobBody),
+    Blob(Box<Descriptor>, BlobBody),
 }
 
 /// A request without its body, which may not be shared between threads.
@@ -124,7 +124,7 @@ impl Request {
         if !body.replayable() {
             self.replay = Replay::Never;
         }
-        self.body = Payload::Blob(descriptor.clone(), body);
+        self.body = Payload::Blob(Box::new(descriptor.clone()), body);
         self
     }
 

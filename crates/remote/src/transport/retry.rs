@@ -63,13 +63,17 @@ pub(super) fn decide(limits: &Limits, trouble: Trouble, attempt: &Attempt, repla
     if attempt.tries >= limits.request_tries {
         return Decision::Stop;
     }
-    let decision = match trouble {
-        Trouble::Closed | Trouble::Failed(Retry::Backoff) => Decision::Again(backoff(attempt.tries, roll)),
-        Trouble::Failed(Retry::Never) => Decision::Stop,
-        Trouble::Failed(Retry::After(pause)) => hold(limits, pause),
-        Trouble::Status(status, _) if !is_passing(status) => Decision::Stop,
-        Trouble::Status(_, Some(pause)) => hold(limits, pause),
-        Trouble::Status(_, None) => Decision::Again(backoff(attempt.tries, roll)),
+    let retry = match trouble {
+        Trouble::Closed => Retry::Backoff,
+        Trouble::Failed(retry) => retry,
+        Trouble::Status(status, _) if !is_passing(status) => Retry::Never,
+        Trouble::Status(_, pause) => pause.map_or(Retry::Backoff, Retry::After),
+    };
+    let decision = match retry {
+        Retry::Backoff => Decision::Again(backoff(attempt.tries, roll)),
+        // As long as the other side says, unless that is longer than anybody waits (H8).
+        Retry::After(pause) if pause <= limits.retry_after => Decision::Hold(pause),
+        Retry::After(_) | Retry::Never => Decision::Stop,
     };
     match decision {
         Decision::Again(pause) | Decision::Hold(pause) if attempt.started.elapsed() + pause > limits.retry_total => {
@@ -101,7 +105,57 @@ fn certainly_not_done(trouble: Trouble) -> bool {
     matches!(trouble, Trouble::Status(StatusCode::TOO_MANY_REQUESTS, _))
 }
 
-/// As long as the other side says, unless that is longer than anybody waits (H8).
-fn hold(limits: &Limits, pause: Duration) -> Decision {
-    if pause <= limits.retry_after { Decision::Hold(pause) } else { Decision::Stop }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(tries: u32) -> Attempt {
+        Attempt { tries, replaced: true, ..Attempt::first() }
+    }
+
+    /// H1, H8, H9, H23: one line a rule. The roll is so that every pause is the longest it can be.
+    #[tokio::test]
+    async fn what_is_done_after_a_failed_try() {
+        let status = |status: u16, pause: Option<u64>| {
+            Trouble::Status(StatusCode::from_u16(status).unwrap(), pause.map(Duration::from_secs))
+        };
+        let again = |millis| Decision::Again(Duration::from_millis(millis));
+        let hold = |seconds| Decision::Hold(Duration::from_secs(seconds));
+        let fresh = Attempt { replaced: false, ..attempt(1) };
+        let cases = [
+            ("first pause", status(503, None), attempt(1), Replay::Safe, again(100)),
+            ("it doubles", status(503, None), attempt(4), Replay::Safe, again(800)),
+            ("last try", status(503, None), attempt(5), Replay::Safe, Decision::Stop),
+            ("not passing", status(404, None), attempt(1), Replay::Safe, Decision::Stop),
+            ("not passing, whatever it says", status(404, Some(1)), attempt(1), Replay::Safe, Decision::Stop),
+            ("told when", status(503, Some(7)), attempt(1), Replay::Safe, hold(7)),
+            ("told too late", status(503, Some(61)), attempt(1), Replay::Safe, Decision::Stop),
+            ("not safe", status(503, None), attempt(1), Replay::Never, Decision::Stop),
+            ("certainly not done", status(429, Some(1)), attempt(1), Replay::Never, hold(1)),
+            ("dead connection", Trouble::Closed, fresh, Replay::Safe, Decision::Replace),
+            ("dead connection, not safe", Trouble::Closed, fresh, Replay::Never, Decision::Stop),
+            ("dead again", Trouble::Closed, attempt(1), Replay::Safe, again(100)),
+            ("hopeless", Trouble::Failed(Retry::Never), attempt(1), Replay::Safe, Decision::Stop),
+            ("hopeful", Trouble::Failed(Retry::Backoff), attempt(2), Replay::Safe, again(200)),
+        ];
+        for (name, trouble, attempt, replay, expected) in cases {
+            let limits = Limits::default();
+            // A roll below every pause plus one stays what it is only if it is the pause itself.
+            let longest = match expected {
+                Decision::Again(pause) => u64::try_from(pause.as_millis()).unwrap(),
+                _ => 0,
+            };
+            assert_eq!(decide(&limits, trouble, &attempt, replay, longest), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_random_and_bounded() {
+        for tries in 1..40 {
+            for roll in [0, 1, 99, u64::MAX] {
+                assert!(backoff(tries, roll) <= LONGEST_PAUSE, "{tries} {roll}");
+            }
+        }
+        assert_ne!((0..64).map(|_| roll()).collect::<std::collections::HashSet<_>>().len(), 1);
+    }
 }

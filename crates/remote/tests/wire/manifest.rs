@@ -26,12 +26,9 @@ async fn a_manifest_is_one_request_and_says_what_it_accepts() {
     assert_eq!(*manifest.media_type(), MediaType::OCI_INDEX);
     assert_eq!(script.lines(), ["GET https://registry.test/v2/a/b/manifests/v1"]);
     let seen = &script.seen()[0];
-    for media_type in [
-        MediaType::OCI_MANIFEST,
-        MediaType::OCI_INDEX,
-        MediaType::DOCKER_MANIFEST,
-        MediaType::DOCKER_MANIFEST_LIST,
-    ] {
+    for media_type in
+        [MediaType::OCI_MANIFEST, MediaType::OCI_INDEX, MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST_LIST]
+    {
         assert!(seen.header("accept").unwrap().contains(media_type.as_str()), "{media_type}");
     }
     assert_eq!(seen.header("accept-encoding"), Some("identity"));
@@ -41,11 +38,12 @@ async fn a_manifest_is_one_request_and_says_what_it_accepts() {
 /// M4: what the header says against what the body is, asked by tag and by digest.
 #[tokio::test]
 async fn a_digest_header_is_believed_only_if_the_body_agrees() {
+    type Told<'a> = Result<&'a str, ErrorKind>;
     let sha512 = Algorithm::Sha512.digest(BODY.as_bytes()).unwrap().to_string();
     let wrong = Digest::of(b"something else").to_string();
     let wrong512 = Algorithm::Sha512.digest(b"something else").unwrap().to_string();
     let right = digest().to_string();
-    let cases: [(&str, Option<&str>, Result<&str, ErrorKind>, Result<&str, ErrorKind>); 8] = [
+    let cases: [(&str, Option<&str>, Told<'_>, Told<'_>); 8] = [
         ("right", Some(&right), Ok(&right), Ok(&right)),
         ("absent", None, Ok(&right), Ok(&right)),
         ("empty", Some(""), Ok(&right), Ok(&right)),

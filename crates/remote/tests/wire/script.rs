@@ -55,7 +55,7 @@ impl Reply {
         Self::status(200).body(body)
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         if let Self::Answer(answer) = &mut self {
             answer.headers_mut().append(name, value.to_string().parse().unwrap());
         }

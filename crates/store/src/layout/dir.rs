@@ -4,7 +4,7 @@
 //! no symbolic link is followed (T19): only the root, which the user named, is opened by path. Every error says what
 //! was being done to which path.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -31,11 +31,28 @@ pub(super) struct Opened {
 }
 
 impl Dir {
-    /// The directory that the user named; its path may lead through symbolic links.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// The directory that the user named, if it is there; its path may lead through symbolic links.
+    pub(super) fn open_root(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
-        Ok(Self { fd: Arc::new(fd), path: path.into() })
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self { fd: Arc::new(fd), path: path.into() })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("open", path, errno)),
+        }
+    }
+
+    /// The directory that the user named, made with its parents and put on disk if it is not there.
+    pub(super) fn make_root(path: &Path) -> Result<Self> {
+        let missing = path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
+        let parents: Vec<&Path> = missing.filter_map(Path::parent).collect();
+        fs::create_dir_all(path).map_err(|error| io_error("create", path, error))?;
+        for parent in parents {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            if let Some(parent) = Self::open_root(parent)? {
+                parent.sync()?;
+            }
+        }
+        Self::open_root(path)?.ok_or_else(|| failed("open", path, Errno::NOENT))
     }
 
     /// A sub-directory, if it is there.

@@ -97,3 +97,42 @@ fn held(dir: &Dir) -> Error {
 pub(super) const WAIT: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// (S3) Many short holds, so that a file is often removed between its opening and its locking.
+    #[test]
+    fn two_never_hold_it_at_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::make_root(scratch.path()).unwrap();
+        let holders = AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let lock = Lock::acquire(&dir).unwrap();
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        thread::yield_now();
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert_eq!(dir.names().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_wait_says_who_holds_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::make_root(scratch.path()).unwrap();
+        let _lock = Lock::acquire(&dir).unwrap();
+        let error = held(&dir);
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains(&format!("held by process {} ", process::id())), "{error}");
+    }
+}

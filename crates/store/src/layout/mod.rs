@@ -21,7 +21,6 @@ mod scratch;
 mod tree;
 mod upload;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +28,7 @@ use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::{Index, RepositoryName};
 
 use self::blocking::blocking;
-use self::dir::{Dir, io_error};
+use self::dir::Dir;
 
 /// Image layouts on disk as a registry.
 ///
@@ -93,15 +92,9 @@ impl Layout {
     /// Only reads.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let path = dir.as_ref().to_owned();
-        blocking(move || {
-            let root = match fs::symlink_metadata(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_layout(&path)),
-                _ => Dir::open(&path)?,
-            };
-            if !index::is_layout(&root)? {
-                return Err(no_layout(&path));
-            }
-            Ok(Self::new(root, Shape::Single))
+        blocking(move || match Dir::open_root(&path)? {
+            Some(root) if index::is_layout(&root)? => Ok(Self::new(root, Shape::Single)),
+            _ => Err(no_layout(&path)),
         })
         .await
     }
@@ -142,8 +135,7 @@ impl Layout {
     async fn begin(dir: impl AsRef<Path>, shape: impl FnOnce(&Dir) -> Result<Shape> + Send + 'static) -> Result<Self> {
         let path: PathBuf = dir.as_ref().to_owned();
         blocking(move || {
-            fs::create_dir_all(&path).map_err(|error| io_error("create", &path, error))?;
-            let root = Dir::open(&path)?;
+            let root = Dir::make_root(&path)?;
             shape(&root).map(|shape| Self::new(root, shape))
         })
         .await

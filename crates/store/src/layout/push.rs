@@ -90,8 +90,10 @@ impl Repository {
             }
         }
         self.tidy(index, &manifest.digest)?;
+        let is_listed = entries::find(index, &Selector::Digest(manifest.digest.clone())).is_some();
         for child in graph::children(&self.dir, self.limits(), manifest)? {
-            self.tidy(index, &child.digest)?;
+            // What a listed index names is reached; else the way may be longer than anybody looks.
+            if is_listed { entries::remove_bare(index, &child.digest) } else { self.tidy(index, &child.digest)? }
         }
         Ok(())
     }

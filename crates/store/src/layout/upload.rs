@@ -122,7 +122,8 @@ impl Session {
             let _ = file.file.set_len(at);
             io_error("write", &file.path, error)
         })?;
-        Ok(hashed.filter(|hashed| hashed.length == at).map(|mut hashed| {
+        // What a handle has hashed ends at its offset: a write that fails or is dropped takes the hash with it.
+        Ok(hashed.map(|mut hashed| {
             hashed.hasher.update(chunk);
             Hashed { length: at + chunk.len() as u64, ..hashed }
         }))

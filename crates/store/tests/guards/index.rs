@@ -11,7 +11,7 @@ use gantri_core::{Discover, ErrorKind, Manage, Pull, Push};
 use gantri_store::Layout;
 use serde_json::json;
 
-use super::common::{at, entries, file_of, files, here, index, layout, leftovers, put, put_image, tag};
+use super::common::{at, entries, file_of, files, here, index, layout, leftovers, put, put_image, tag, variable};
 
 fn entry(tag: Option<&str>, manifest: &RawManifest) -> (Option<String>, String) {
     (tag.map(str::to_owned), manifest.digest().to_string())
@@ -78,9 +78,8 @@ async fn a_manifest_is_not_listed_by_itself_while_an_index_leads_to_it() {
 
 #[tokio::test]
 async fn a_file_among_the_blobs_is_no_manifest_unless_something_leads_to_it() {
-    let (layout, _dir) = layout().await;
-    let manifest = put_image(&layout, &here(), "1", &["v1"]).await.unwrap();
-    let (other, _other_dir) = layout().await;
+    let ((holder, _dir), (other, _other_dir)) = (layout().await, layout().await);
+    let manifest = put_image(&holder, &here(), "1", &["v1"]).await.unwrap();
     put(&other, manifest.bytes()).await.unwrap();
     let selector = Selector::Digest(manifest.digest().clone());
     assert_eq!(other.manifest(&here(), &selector).await.unwrap_err().kind(), ErrorKind::ManifestUnknown);
@@ -235,7 +234,7 @@ async fn s3_a_lock_that_nobody_holds_blocks_nobody() {
 
 #[tokio::test]
 async fn child_tags() {
-    let (Some(dir), Ok(process)) = (std::env::var_os(CHILD_DIR), std::env::var(CHILD_NUMBER)) else { return };
+    let (Some(dir), Some(process)) = (variable(CHILD_DIR), variable(CHILD_NUMBER)) else { return };
     let layout = Layout::open(Path::new(&dir)).await.unwrap();
     for number in 0..TAGS_EACH {
         let name = format!("p{process}-{number:02}");
@@ -245,7 +244,10 @@ async fn child_tags() {
 
 fn tagging_child(dir: &Path, number: usize) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "index::child_tags", "--nocapture"]).env(CHILD_DIR, dir).env(CHILD_NUMBER, number.to_string());
+    command
+        .args(["--exact", "index::child_tags", "--nocapture"])
+        .env(CHILD_DIR, dir)
+        .env(CHILD_NUMBER, number.to_string());
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 

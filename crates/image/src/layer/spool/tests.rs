@@ -1,9 +1,10 @@
 use futures_util::stream::{self, StreamExt};
 use gantri_spec::{Digest, MediaType};
+use tokio::task::JoinSet;
 
 use super::*;
 
-fn spool() -> Arc<Spool> {
+fn spool() -> (Inlet, Arc<Spool>) {
     Spool::create(&std::env::temp_dir()).unwrap()
 }
 
@@ -22,7 +23,7 @@ fn read(spool: &Arc<Spool>) -> io::Result<Vec<u8>> {
 }
 
 fn is_broken(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Broken>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Broken>)
 }
 
 #[tokio::test]
@@ -39,8 +40,8 @@ async fn only_a_layer_of_the_right_size_and_digest_is_ever_whole() {
         ("an unknown algorithm", of(unknown, 5), &["hello"], Err(ErrorKind::Unsupported)),
     ];
     for (name, layer, sent, expected) in cases {
-        let spool = spool();
-        let received = receive(Arc::clone(&spool), layer, chunks(sent)).await;
+        let (inlet, spool) = spool();
+        let received = inlet.receive(layer, chunks(sent)).await;
         assert_eq!(received.map_err(|error| error.kind()), expected, "{name}");
         match read(&spool) {
             Ok(all) => assert!(expected.is_ok() && all == sent.concat().as_bytes(), "{name}"),
@@ -53,20 +54,18 @@ async fn only_a_layer_of_the_right_size_and_digest_is_ever_whole() {
 #[tokio::test]
 async fn an_endless_layer_is_read_no_further_than_its_size() {
     let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 1024]))).boxed();
-    let spool = spool();
-    let error = receive(Arc::clone(&spool), layer(&[1; 4096]), endless).await.unwrap_err();
+    let (inlet, spool) = spool();
+    let error = inlet.receive(layer(&[1; 4096]), endless).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SizeMismatch);
     assert!(spool.received() <= 4096);
 }
 
 #[tokio::test]
 async fn what_the_stream_says_is_the_reason() {
-    let failing = stream::iter([
-        Ok(Bytes::from_static(b"he")),
-        Err(Error::new(ErrorKind::Timeout, "the other side went quiet")),
-    ]);
-    let spool = spool();
-    let error = receive(Arc::clone(&spool), layer(b"hello"), failing.boxed()).await.unwrap_err();
+    let failing =
+        stream::iter([Ok(Bytes::from_static(b"he")), Err(Error::new(ErrorKind::Timeout, "the other side went quiet"))]);
+    let (inlet, spool) = spool();
+    let error = inlet.receive(layer(b"hello"), failing.boxed()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(!spool.settle());
 }
@@ -74,8 +73,9 @@ async fn what_the_stream_says_is_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_follows_the_writer_and_sees_the_end_only_when_it_is_verified() {
     let (sender, receiver) = futures_channel();
-    let spool = spool();
-    let receiving = tokio::spawn(receive(Arc::clone(&spool), layer(b"hello"), receiver));
+    let (inlet, spool) = spool();
+    let mut receiving = JoinSet::new();
+    receiving.spawn(inlet.receive(layer(b"hello"), receiver));
     sender.send(Ok(Bytes::from_static(b"hel"))).await.unwrap();
     let mut reader = SpoolReader::new(Arc::clone(&spool));
     let (first, mut reader) = task::spawn_blocking(move || {
@@ -93,18 +93,27 @@ async fn a_reader_follows_the_writer_and_sees_the_end_only_when_it_is_verified()
         reader.read_to_end(&mut rest).map(|_| rest)
     });
     assert_eq!(rest.await.unwrap().unwrap(), b"lo");
-    receiving.await.unwrap().unwrap();
+    receiving.join_next().await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_waits_wakes_up_when_the_download_is_dropped() {
     let (sender, receiver) = futures_channel();
-    let spool = spool();
-    let receiving = tokio::spawn(receive(Arc::clone(&spool), layer(b"hello"), receiver));
+    let (inlet, spool) = spool();
+    let mut receiving = JoinSet::new();
+    receiving.spawn(inlet.receive(layer(b"hello"), receiver));
     sender.send(Ok(Bytes::from_static(b"hel"))).await.unwrap();
     let reading = Arc::clone(&spool);
     let reading = task::spawn_blocking(move || read(&reading));
-    receiving.abort();
+    drop(receiving);
+    assert!(is_broken(&reading.await.unwrap().unwrap_err()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_waits_wakes_up_when_the_download_never_began() {
+    let (inlet, spool) = spool();
+    let reading = task::spawn_blocking(move || read(&spool));
+    drop(inlet.receive(layer(b"hello"), chunks(&["hello"])));
     assert!(is_broken(&reading.await.unwrap().unwrap_err()));
 }
 

@@ -10,10 +10,10 @@ use rustix::fs::Timespec;
 
 use super::block::{BLOCK, Block, Dialect};
 use super::input::Input;
+use super::invalid;
 use super::member::{Kind, Member};
 use super::pax::{Records, check_global};
 use super::sparse::{Chunk, MapPlace, MapReader, Sparse};
-use super::invalid;
 
 /// One archive being read.
 pub(in crate::unpack) struct Archive<'r> {
@@ -278,18 +278,20 @@ fn named<'a>(record: Option<&'a [u8]>, long: Option<&'a [u8]>, offset: u64) -> R
 }
 
 fn kind(block: &Block, path: &[u8], offset: u64) -> Result<Kind> {
-    Ok(match (block.flag(), block.dialect()) {
+    let dialect = block.dialect();
+    Ok(match block.flag() {
         // Before there was a flag for directories, a slash at the end made one.
-        (b'0' | 0, _) if path.ends_with(b"/") => Kind::Directory,
-        (b'0' | 0, _) => Kind::File,
-        (b'1', _) => Kind::HardLink,
-        (b'2', _) => Kind::Symlink,
-        (b'5', _) => Kind::Directory,
-        (b'7', Dialect::Posix | Dialect::Star | Dialect::Gnu) | (b'S', Dialect::Gnu) => Kind::File,
-        (b'3', Dialect::Posix | Dialect::Star | Dialect::Gnu) => Kind::CharDevice,
-        (b'4', Dialect::Posix | Dialect::Star | Dialect::Gnu) => Kind::BlockDevice,
-        (b'6', Dialect::Posix | Dialect::Star | Dialect::Gnu) => Kind::Fifo,
-        (flag, _) => return Err(invalid(offset, format!("an entry of the unknown type '{}'", flag.escape_ascii()))),
+        b'0' | 0 if path.ends_with(b"/") => Kind::Directory,
+        b'0' | 0 => Kind::File,
+        b'1' => Kind::HardLink,
+        b'2' => Kind::Symlink,
+        b'5' => Kind::Directory,
+        b'3' if dialect != Dialect::V7 => Kind::CharDevice,
+        b'4' if dialect != Dialect::V7 => Kind::BlockDevice,
+        b'6' if dialect != Dialect::V7 => Kind::Fifo,
+        b'7' if dialect != Dialect::V7 => Kind::File,
+        b'S' if dialect == Dialect::Gnu => Kind::File,
+        flag => return Err(invalid(offset, format!("an entry of the unknown type '{}'", flag.escape_ascii()))),
     })
 }
 

@@ -31,7 +31,8 @@ impl Block {
 
     /// Refuses a header whose sum is not what its field says (T6). Old writers summed signed bytes; both are taken.
     pub(super) fn check(&self, offset: u64) -> Result<()> {
-        let stated = number::field(&self.0[148..156]).map_err(|rule| invalid(offset, format!("the checksum {rule}")))?;
+        let stated =
+            number::field(&self.0[148..156]).map_err(|rule| invalid(offset, format!("the checksum {rule}")))?;
         let summed = || self.0[..148].iter().chain(&[b' '; 8]).chain(&self.0[156..]);
         let unsigned: i64 = summed().map(|byte| i64::from(*byte)).sum();
         let signed: i64 = summed().map(|byte| i64::from(byte.cast_signed())).sum();

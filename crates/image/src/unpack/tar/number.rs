@@ -23,9 +23,10 @@ pub(super) fn decimal(bytes: &[u8]) -> Result<u64, Rule> {
     if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
         return Err("is not a decimal number");
     }
-    bytes.iter().try_fold(0_u64, |value, digit| {
-        value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    }).ok_or("is a number too large")
+    bytes
+        .iter()
+        .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+        .ok_or("is a number too large")
 }
 
 /// A time of a PAX record: `[-]seconds[.fraction]`; what is finer than a nanosecond is cut off.
@@ -68,9 +69,10 @@ fn octal(bytes: &[u8]) -> Result<i64, Rule> {
 fn base_256(bytes: &[u8]) -> Result<i64, Rule> {
     let negative = bytes[0] & 0x40 != 0;
     let first = if negative { i64::from(bytes[0]) - 0x100 } else { i64::from(bytes[0] & 0x7f) };
-    bytes[1..].iter().try_fold(first, |value, byte| {
-        value.checked_mul(256)?.checked_add(i64::from(*byte))
-    }).ok_or("is a number too large")
+    bytes[1..]
+        .iter()
+        .try_fold(first, |value, byte| value.checked_mul(256)?.checked_add(i64::from(*byte)))
+        .ok_or("is a number too large")
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! means *not given*, except for an extended attribute, which may be empty.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use gantri_core::{Error, Limits, Result};
 use rustix::fs::Timespec;
 
@@ -95,10 +95,10 @@ pub(super) fn check_global(data: &[u8], offset: u64) -> Result<()> {
     each(data, offset, |at, key, _| {
         let decisive = matches!(key, b"path" | b"linkpath" | b"size" | b"uid" | b"gid")
             || [&b"GNU."[..], b"SCHILY.", b"LIBARCHIVE."].iter().any(|family| key.starts_with(family));
-        match decisive {
-            true => Err(invalid(at, format!("a global header sets {} for all entries", shown(key)))),
-            false => Ok(()),
+        if decisive {
+            return Err(invalid(at, format!("a global header sets {} for all entries", shown(key))));
         }
+        Ok(())
     })
 }
 

@@ -30,7 +30,10 @@ impl Sparse {
             if chunk.offset < end {
                 return Err("the map of a sparse file goes backwards");
             }
-            end = chunk.offset.checked_add(chunk.length).filter(|end| *end <= size)
+            end = chunk
+                .offset
+                .checked_add(chunk.length)
+                .filter(|end| *end <= size)
                 .ok_or("the map of a sparse file goes beyond its size")?;
             total += chunk.length;
         }

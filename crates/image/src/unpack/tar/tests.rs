@@ -75,6 +75,7 @@ fn paths(archive: &[u8]) -> Vec<String> {
 
 #[test]
 fn every_kind_is_told_apart() {
+    use Kind::{BlockDevice, CharDevice, Directory, Fifo, File, HardLink, Symlink};
     let archive = Tarball::new()
         .dir("d/")
         .file("d/f", "hello")
@@ -88,7 +89,6 @@ fn every_kind_is_told_apart() {
         .entry(&Header::new(b'6', "p"), "")
         .finish();
     let kinds: Vec<Kind> = read(&archive).unwrap().into_iter().map(|seen| seen.kind).collect();
-    use Kind::{BlockDevice, CharDevice, Directory, Fifo, File, HardLink, Symlink};
     assert_eq!(kinds, [Directory, File, File, File, Directory, Symlink, HardLink, CharDevice, BlockDevice, Fifo]);
 }
 
@@ -135,7 +135,8 @@ fn an_empty_record_leaves_the_header_in_force() {
 
 #[test]
 fn numbers_beyond_octal_are_read_in_base_256_and_pax() {
-    let member = only(&Tarball::new().entry(&Header::new(b'0', "a").owner(4_000_000_000, 3_000_000).mtime(-5), "").finish());
+    let member =
+        only(&Tarball::new().entry(&Header::new(b'0', "a").owner(4_000_000_000, 3_000_000).mtime(-5), "").finish());
     assert_eq!((member.metadata.uid, member.metadata.gid), (4_000_000_000, 3_000_000));
     assert_eq!(member.metadata.modified.tv_sec, -5);
     let records: [(&str, &[u8]); 4] =
@@ -430,7 +431,8 @@ fn a_long_sparse_map_goes_on_in_blocks_of_its_own() {
     let contents = vec![7; 1000];
     let old = Tarball::new().raw(old_sparse(10_000, &chunks, &contents)).file("after", "x").finish();
     assert_eq!(sparse(&old).unwrap(), (10_000, chunks.clone(), contents.clone()));
-    let map: String = chunks.iter().map(|(offset, length)| format!("{offset}\n{length}\n")).collect();
+    let lines: Vec<String> = chunks.iter().map(|(offset, length)| format!("{offset}\n{length}\n")).collect();
+    let map = lines.concat();
     let pax = pax_sparse_1(&format!("100\n{map}"), "10000", &contents).file("after", "x").finish();
     assert_eq!(sparse(&pax).unwrap(), (10_000, chunks, contents));
 }

@@ -1,1 +1,162 @@
+use super::*;
 
+fn supplier(origin: &str) -> Supplier {
+    let origin = Url::parse(origin).unwrap();
+    Supplier { side: Arc::new(Side::told_by(&origin)), origin, realms: Vec::new() }
+}
+
+fn decide(purpose: Purpose, registry: &str, to: &str) -> Result<Admitted, Refusal> {
+    let supplier = supplier(registry);
+    let to = supplier.origin.join(to).unwrap();
+    outbound_policy(purpose, &supplier, &supplier.origin.clone(), to)
+}
+
+/// A2: the token servers that registries name, and may not name.
+#[test]
+fn realms() {
+    use AddressClass::{Loopback, Never, Private, Unspecified};
+    use Refusal::{Address, Fragment, NoHost, NotHttp, PlainHttp, UserInfo};
+    const PUBLIC: &str = "https://registry.test";
+    const LOOPBACK: &str = "http://127.0.0.1:5000";
+    const INSIDE: &str = "https://10.0.0.5:5000";
+    let cases: &[(&str, &str, Option<Refusal>)] = &[
+        // Other hosts are common: Docker Hub, GitLab.
+        (PUBLIC, "https://registry.test/token", None),
+        (PUBLIC, "https://auth.docker.io/token", None),
+        (PUBLIC, "https://gitlab.test:8443/jwt/auth?x=y", None),
+        (PUBLIC, "https://93.184.216.34/token", None),
+        (PUBLIC, "https://[2606:2800:220:1::1]/token", None),
+        (PUBLIC, "/token", None),
+        (PUBLIC, "//auth.test/token", None),
+        // Schemes.
+        (PUBLIC, "http://registry.test/token", Some(PlainHttp)),
+        (PUBLIC, "http://auth.test/token", Some(PlainHttp)),
+        (PUBLIC, "http://127.0.0.1/token", Some(PlainHttp)),
+        (PUBLIC, "ftp://auth.test/token", Some(NotHttp)),
+        (PUBLIC, "file:///etc/passwd", Some(NotHttp)),
+        (PUBLIC, "data:text/plain,{}", Some(NotHttp)),
+        (PUBLIC, "javascript:0", Some(NotHttp)),
+        (PUBLIC, "gopher://auth.test/", Some(NotHttp)),
+        (PUBLIC, "unix:///var/run/docker.sock", Some(NotHttp)),
+        // Secrets and fragments.
+        (PUBLIC, "https://me:pw@auth.test/token", Some(UserInfo)),
+        (PUBLIC, "https://registry.test@evil.test/token", Some(UserInfo)),
+        (PUBLIC, "https://:pw@auth.test/token", Some(UserInfo)),
+        (PUBLIC, "https://auth.test/token#x", Some(Fragment)),
+        // Addresses, however they are written.
+        (PUBLIC, "https://127.0.0.1/token", Some(Address(Loopback))),
+        (PUBLIC, "https://127.1/token", Some(Address(Loopback))),
+        (PUBLIC, "https://2130706433/token", Some(Address(Loopback))),
+        (PUBLIC, "https://0x7f000001/token", Some(Address(Loopback))),
+        (PUBLIC, "https://0177.0.0.1/token", Some(Address(Loopback))),
+        (PUBLIC, "https://%31%32%37.0.0.1/token", Some(Address(Loopback))),
+        (PUBLIC, "https://１２７.0.0.1/token", Some(Address(Loopback))),
+        (PUBLIC, "https://[::1]/token", Some(Address(Loopback))),
+        (PUBLIC, "https://[::ffff:127.0.0.1]/token", Some(Address(Loopback))),
+        (PUBLIC, "https://[64:ff9b::127.0.0.1]/token", Some(Address(Loopback))),
+        (PUBLIC, "https://localhost/token", Some(Address(Loopback))),
+        (PUBLIC, "https://LOCALHOST./token", Some(Address(Loopback))),
+        (PUBLIC, "https://a.localhost/token", Some(Address(Loopback))),
+        (PUBLIC, "https://10.0.0.1/token", Some(Address(Private))),
+        (PUBLIC, "https://172.16.0.1/token", Some(Address(Private))),
+        (PUBLIC, "https://172.31.255.255/token", Some(Address(Private))),
+        (PUBLIC, "https://172.32.0.1/token", None),
+        (PUBLIC, "https://192.168.0.1/token", Some(Address(Private))),
+        (PUBLIC, "https://100.64.0.1/token", Some(Address(Private))),
+        (PUBLIC, "https://[fd12:3456::1]/token", Some(Address(Private))),
+        (PUBLIC, "https://[2002:a00:1::]/token", Some(Address(Private))),
+        (PUBLIC, "https://0.0.0.0/token", Some(Address(Unspecified))),
+        (PUBLIC, "https://[::]/token", Some(Address(Unspecified))),
+        (PUBLIC, "https://169.254.169.254/token", Some(Address(Never))),
+        (PUBLIC, "https://[::ffff:169.254.169.254]/token", Some(Address(Never))),
+        (PUBLIC, "https://[fe80::1]/token", Some(Address(Never))),
+        (PUBLIC, "https://[fd00:ec2::254]/token", Some(Address(Never))),
+        (PUBLIC, "https://100.100.100.200/token", Some(Address(Never))),
+        (PUBLIC, "https://255.255.255.255/token", Some(Address(Never))),
+        (PUBLIC, "https://[ff02::1]/token", Some(Address(Never))),
+        // A registry inside may be its own token server, and nobody else's port.
+        (LOOPBACK, "http://127.0.0.1:5000/token", None),
+        (LOOPBACK, "http://127.0.0.1:5001/token", Some(Address(Loopback))),
+        (LOOPBACK, "http://localhost:5000/token", Some(Address(Loopback))),
+        (LOOPBACK, "http://10.0.0.1/token", Some(Address(Private))),
+        (LOOPBACK, "http://auth.test/token", None),
+        (LOOPBACK, "https://auth.test/token", None),
+        (INSIDE, "https://10.0.0.5:5000/token", None),
+        (INSIDE, "http://10.0.0.5:5000/token", Some(PlainHttp)),
+        (INSIDE, "https://10.0.0.5/token", Some(Address(Private))),
+        (INSIDE, "https://10.0.0.6:5000/token", Some(Address(Private))),
+        (INSIDE, "https://169.254.169.254/token", Some(Address(Never))),
+    ];
+    for (registry, realm, expected) in cases {
+        let decided = decide(Purpose::Realm, registry, realm).err();
+        assert_eq!(decided, *expected, "{realm} of {registry}");
+    }
+    assert!(matches!(decide(Purpose::Realm, PUBLIC, "https:/token"), Ok(_) | Err(NoHost)));
+}
+
+/// A4, A7: what may be reached by redirect depends on where the registry stands.
+#[test]
+fn redirects() {
+    let cases = [
+        ("https://registry.test", "https://cdn.test/x", true),
+        ("https://registry.test", "http://cdn.test/x", false),
+        ("http://registry.test", "http://cdn.test/x", true),
+        ("https://registry.test", "https://10.0.0.1/x", false),
+        ("https://10.0.0.1", "https://10.0.0.2/x", true),
+        ("https://10.0.0.1", "https://192.168.0.1/x", true),
+        ("https://10.0.0.1", "https://127.0.0.1/x", false),
+        ("http://127.0.0.1:1", "http://127.0.0.1:2/x", true),
+        ("http://127.0.0.1:1", "http://localhost:2/x", true),
+        ("http://127.0.0.1:1", "http://10.0.0.1/x", false),
+        ("http://127.0.0.1:1", "http://169.254.169.254/x", false),
+    ];
+    for (registry, to, expected) in cases {
+        assert_eq!(decide(Purpose::Redirect, registry, to).is_ok(), expected, "{registry} to {to}");
+    }
+}
+
+/// A13: a hop that came over https does not go on without it, even for a registry without.
+#[test]
+fn a_hop_is_held_to_the_scheme_before_it() {
+    let supplier = supplier("http://registry.test");
+    let from = Url::parse("https://cdn.test/x").unwrap();
+    let to = Url::parse("http://cdn.test/y").unwrap();
+    let decided = outbound_policy(Purpose::Redirect, &supplier, &from, to);
+    assert_eq!(decided.unwrap_err(), Refusal::PlainHttp);
+}
+
+/// A6: a listing goes on at its registry or nowhere.
+#[test]
+fn next_pages() {
+    let cases = [
+        ("/v2/x?last=y", true),
+        ("?last=y", true),
+        ("https://registry.test:443/v2/x", true),
+        ("https://registry.test:444/v2/x", false),
+        ("http://registry.test/v2/x", false),
+        ("https://other.test/v2/x", false),
+        ("//other.test/v2/x", false),
+    ];
+    for (to, expected) in cases {
+        assert_eq!(decide(Purpose::NextPage, "https://registry.test", to).is_ok(), expected, "{to}");
+    }
+}
+
+/// A5: the one fault that is put right, and its look-alikes that are not.
+#[test]
+fn a_proxys_fault_is_put_right_only_for_the_very_host() {
+    let cases = [
+        ("https://registry.test", "http://registry.test/u", Some("https://registry.test/u")),
+        ("https://registry.test:8443", "https://registry.test/u", Some("https://registry.test:8443/u")),
+        ("https://registry.test:8443", "http://registry.test/u", Some("https://registry.test:8443/u")),
+        ("http://registry.test:5000", "http://registry.test/u", Some("http://registry.test:5000/u")),
+        ("https://registry.test", "http://other.test/u", None),
+        ("https://registry.test", "http://registry.test.evil.test/u", None),
+    ];
+    for (registry, to, expected) in cases {
+        let decided = decide(Purpose::Upload, registry, to);
+        assert_eq!(decided.ok().map(|admitted| admitted.url.to_string()).as_deref(), expected, "{to} of {registry}");
+    }
+    let other = decide(Purpose::Upload, "https://registry.test", "https://other.test/u").unwrap();
+    assert_eq!(other.destination, Destination::Foreign);
+}

@@ -1,0 +1,65 @@
+//! Registries that want to know who asks, and do not like the answer: exit code 4.
+
+use test_support::{Body, Reply, Scene, ScriptedServer};
+
+use crate::scene;
+
+fn refusal(status: u16, code: &str, message: &str) -> Reply {
+    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+    Reply::new(status).header("content-type", "application/json").body(Body::Whole(body.into()))
+}
+
+fn refused(scene: &Scene, server: &ScriptedServer, error: &str, hint: &str) {
+    let reference = format!("{}/app:v1", server.host());
+    let error = error.replace("HOST", &server.host());
+    scene.refuses(["manifest", &reference]).is(4, &format!("manifest {reference}: {error}"), hint);
+    scene.refuses(["unpack", &reference, "rootfs"]).is(4, &format!("unpack {reference}: {error}"), hint);
+    scene.refuses(["pull", &reference, "oci:new"]).is(4, &format!("pull {reference}: {error}"), hint);
+}
+
+#[test]
+fn a_registry_that_wants_credentials_gets_none_and_says_so() {
+    let server = ScriptedServer::start(|_| {
+        refusal(401, "UNAUTHORIZED", "authentication required").header("www-authenticate", "Basic realm=\"x\"")
+    });
+    refused(&scene(), &server, "?", "?");
+}
+
+#[test]
+fn a_registry_that_refuses_the_credentials_says_so() {
+    let scene = scene();
+    let server = ScriptedServer::start(|_| {
+        refusal(401, "UNAUTHORIZED", "wrong password").header("www-authenticate", "Basic realm=\"x\"")
+    });
+    std::fs::create_dir(scene.home(".docker")).unwrap();
+    let config = format!(r#"{{"auths":{{"{}":{{"auth":"dXNlcjpjYW5hcnk="}}}}}}"#, server.host());
+    std::fs::write(scene.home(".docker/config.json"), config).unwrap();
+    refused(&scene, &server, "?", "?");
+}
+
+#[test]
+fn a_token_server_that_refuses_is_named() {
+    let server = ScriptedServer::start(|request| {
+        let host = request.header("host").unwrap_or_default();
+        if request.target.starts_with("/token") {
+            return refusal(401, "UNAUTHORIZED", "no such user");
+        }
+        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"x\"");
+        refusal(401, "UNAUTHORIZED", "authentication required").header("www-authenticate", challenge)
+    });
+    refused(&scene(), &server, "?", "?");
+}
+
+#[test]
+fn a_registry_that_denies_says_so() {
+    let server = ScriptedServer::start(|_| refusal(403, "DENIED", "requested access to the resource is denied"));
+    refused(&scene(), &server, "?", "");
+}
+
+#[test]
+fn a_configuration_that_can_t_be_read_is_named() {
+    let scene = scene();
+    std::fs::create_dir(scene.home(".docker")).unwrap();
+    std::fs::write(scene.home(".docker/config.json"), "{\"auths\": canary").unwrap();
+    scene.refuses(["digest", "registry.example/a"]).is(1, "?", "");
+}

@@ -1,0 +1,66 @@
+//! Ctrl-C and `kill` while bytes are on their way: the exit code that shells expect, soon, and nothing left behind.
+
+use std::time::Duration;
+
+use test_support::image::Layer;
+use test_support::{Body, Image, Reply, Running, ScriptedServer, Tar};
+
+use crate::scene;
+
+/// Time to stop in.
+const SOON: Duration = Duration::from_secs(2);
+
+/// A server that sends half of the layer and then holds its breath.
+fn stalling() -> (ScriptedServer, String) {
+    let archive = Tar::new().file("a", vec![b'x'; 1 << 20]).finish();
+    let image = Image::of_layers(&[Layer::packed(gantri::spec::MediaType::OCI_LAYER, &archive, archive.clone())]);
+    let layer = image.first_layer().to_string();
+    let half = archive.len() / 2;
+    let server = image.serve_but(&layer.parse().unwrap(), Reply::new(200).body(Body::Stall(archive.into(), half)));
+    (server, layer)
+}
+
+fn stopped(verb: &str, target: &str, stop: impl FnOnce(&Running), code: i32) {
+    let scene = scene();
+    let before = scene.trace();
+    let (server, layer) = stalling();
+    let running = scene.start([verb, &format!("{}/app:v1", server.host()), target]);
+    server.wait_for(&layer);
+    server.wait_for_stall();
+    stop(&running);
+    let ran = running.end_within(SOON);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(code), "", "error: ?"));
+    assert_eq!(scene.trace(), before);
+}
+
+#[test]
+fn ctrl_c_in_mid_pull_ends_with_130_and_leaves_nothing() {
+    stopped("pull", "oci:new", Running::interrupt, 130);
+}
+
+#[test]
+fn ctrl_c_in_mid_unpack_ends_with_130_and_leaves_nothing() {
+    stopped("unpack", "rootfs", Running::interrupt, 130);
+}
+
+#[test]
+fn a_terminated_pull_ends_with_143_and_leaves_nothing() {
+    stopped("pull", "oci:new", Running::terminate, 143);
+}
+
+#[test]
+fn a_terminated_unpack_ends_with_143_and_leaves_nothing() {
+    stopped("unpack", "rootfs", Running::terminate, 143);
+}
+
+#[test]
+fn ctrl_c_while_nobody_answers_ends_with_130() {
+    let scene = scene();
+    let before = scene.trace();
+    let server = ScriptedServer::start(|_| Reply::new(200).length(10).body(Body::Stall("".into(), 0)));
+    let running = scene.start(["manifest", &format!("{}/app:v1", server.host())]);
+    server.wait_for("/manifests/");
+    running.interrupt();
+    assert_eq!(running.end_within(SOON).code, Some(130));
+    assert_eq!(scene.trace(), before);
+}

@@ -1,0 +1,64 @@
+//! Somebody else at work in the tree while it grows (T15): directories and links change places all the time, and still
+//! nothing beside the root is touched. The tree itself may come out wrong, or not at all.
+
+use std::io::BufReader;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, RenameFlags};
+
+use super::sandbox::{RESOLVERS, Sandbox};
+use crate::unpack::tarball::{Header, Tarball};
+
+fn attack() -> Vec<u8> {
+    Tarball::new()
+        .file("d/canary", "evil")
+        .entry(&Header::new(b'5', "d/etc").mode(0o777).mtime(1), "")
+        .file("d/etc/passwd", "evil")
+        .file("d/etc/deep/er/f", "evil")
+        .symlink("d/link", "evil")
+        .hard_link("h", "d/canary")
+        .hard_link("d/h", "d/etc/passwd")
+        .entry(&Header::new(b'6', "d/pipe").mode(0o777), "")
+        .entry(&Header::new(b'5', "d").mode(0o777).mtime(1), "")
+        .file("d/.wh.canary", "")
+        .file("d/etc/.wh..wh..opq", "")
+        .file("d/.wh..wh..opq", "")
+        .file(".wh.h", "")
+        .finish()
+}
+
+#[test]
+fn swapping_directories_for_links_gains_nothing() {
+    for resolver in RESOLVERS {
+        let sandbox = Sandbox::new(resolver);
+        std::fs::create_dir(sandbox.at("d")).unwrap();
+        std::fs::create_dir(sandbox.at("d/etc")).unwrap();
+        std::os::unix::fs::symlink(sandbox.outside(), sandbox.at("l")).unwrap();
+        let before = sandbox.neighbours();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (directory, link) = (sandbox.at("d"), sandbox.at("l"));
+                while !done.load(Ordering::Relaxed) {
+                    let _ = rustix::fs::renameat_with(CWD, &directory, CWD, &link, RenameFlags::EXCHANGE);
+                    // What the attack removes is put back, so that there is always something to swap.
+                    let _ = std::fs::create_dir(&directory);
+                    let _ = std::os::unix::fs::symlink(sandbox.outside(), &link);
+                }
+            });
+            let end = Instant::now() + Duration::from_millis(700);
+            let mut rounds = 0;
+            while Instant::now() < end {
+                let mut tree = sandbox.tree();
+                let applied = (0..3).try_for_each(|_| tree.apply(&mut BufReader::new(attack().as_slice())));
+                let _ = applied.and_then(|()| tree.finish());
+                rounds += 1;
+            }
+            done.store(true, Ordering::Relaxed);
+            assert!(rounds > 10);
+        });
+        assert_eq!(sandbox.neighbours(), before, "{resolver:?}");
+    }
+}
