@@ -1,5 +1,6 @@
 //! What the user typed. Nothing is looked up or checked here beyond its form; what it means is `context.rs`' business.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -165,4 +166,23 @@ pub(crate) enum Command {
         #[arg(value_name = "REPO@DIGEST")]
         source: String,
     },
+}
+
+/// The verb and what it works on, for messages.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quickstart { .. } => f.write_str("quickstart"),
+            Self::Serve { .. } => f.write_str("serve"),
+            Self::Pull { source, .. } => write!(f, "pull {source}"),
+            Self::Unpack { source, .. } => write!(f, "unpack {source}"),
+            Self::Build { target, .. } => write!(f, "build {target}"),
+            Self::Push { source, .. } => write!(f, "push {source}"),
+            Self::Tags { repository } => write!(f, "tags of {repository}"),
+            Self::Manifest { source, .. } => write!(f, "manifest {source}"),
+            Self::Config { source, .. } => write!(f, "config {source}"),
+            Self::Digest { source, .. } => write!(f, "digest {source}"),
+            Self::Blob { source } => write!(f, "blob {source}"),
+        }
+    }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use gantri::config::DockerConfig;
+use gantri::spec::InvalidPlatform;
 use gantri::{Client, Error, ErrorKind, LayoutPath, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::alternatives;
 use crate::args::{Global, Http, PlatformArg};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -47,6 +49,16 @@ impl Context {
     }
 }
 
+impl Context {
+    /// What a failed job about `asked` is reported as.
+    pub(crate) async fn outcome<T>(&self, asked: &Location, job: gantri::Result<T>) -> Result<T, Failure> {
+        match job {
+            Ok(done) => Ok(done),
+            Err(error) => Err(alternatives::told(&self.client, asked, error).await),
+        }
+    }
+}
+
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => return,
@@ -84,5 +96,5 @@ pub(crate) fn usage(what: impl Into<String>) -> Failure {
 }
 
 fn parse_platform(text: &str) -> Result<Platform, Failure> {
-    text.parse().map_err(|error| usage(format!("platform {text:?}: {error}")))
+    text.parse().map_err(|error: InvalidPlatform| usage(error.to_string()))
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use gantri::{Error, ErrorKind};
 
+use crate::signal::Cause;
+
 /// Why a command ended without doing what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -13,6 +15,13 @@ pub(crate) enum Failure {
     Usage(Error),
     /// The job failed.
     Job(Error),
+    /// A signal ended it.
+    Interrupted {
+        /// What was under way.
+        job: String,
+        /// Which signal.
+        cause: Cause,
+    },
     /// Nobody reads standard output any more, which is no failure.
     BrokenPipe,
 }
@@ -36,7 +45,13 @@ impl From<std::io::Error> for Failure {
 impl Failure {
     /// What to say on standard error; nothing for a broken pipe.
     pub(crate) fn message(&self) -> Option<String> {
-        let (Self::Usage(error) | Self::Job(error)) = self else { return None };
+        let error = match self {
+            Self::Usage(error) | Self::Job(error) => error,
+            Self::Interrupted { job, cause } => {
+                return Some(one_line(&format!("error: {job}: interrupted by {}", cause.name())));
+            }
+            Self::BrokenPipe => return None,
+        };
         let mut text = format!("error: {error}");
         let mut source = error.source();
         while let Some(cause) = source {
@@ -58,6 +73,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::BrokenPipe => 0,
             Self::Usage(_) => 2,
+            Self::Interrupted { cause, .. } => cause.exit_code(),
             Self::Job(error) => match error.kind() {
                 ErrorKind::RepositoryUnknown
                 | ErrorKind::ManifestUnknown
@@ -71,7 +87,7 @@ impl Failure {
 }
 
 /// Causes come from many hands and may hold anything; an error stays one line that no terminal obeys (M15).
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     gantri::display_untrusted(&text.replace('\n', " "))
 }
 

@@ -1,5 +1,6 @@
 //! The `gantri` command: parse, run, one error to one line and one exit code.
 
+mod alternatives;
 mod args;
 mod commands;
 mod context;
@@ -7,6 +8,7 @@ mod failure;
 mod output;
 mod progress;
 mod signal;
+mod usage;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,7 +23,10 @@ use crate::failure::Failure;
 const WIND_DOWN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::end(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return end(&Failure::Job(gantri::Error::io("start the runtime", error))),
@@ -41,9 +46,11 @@ async fn run(cli: Cli) -> ExitCode {
         // A server that is told to stop has done what it was asked.
         return finish(commands::serve::run(&cli.global, &listen, dir, interrupt).await);
     }
+    let job = cli.command.to_string();
     tokio::select! {
         result = commands::run(cli) => finish(result),
-        code = interrupt.code() => ExitCode::from(code),
+        // The job's future is gone by now, and with it all that was half done.
+        cause = interrupt.cause() => end(&Failure::Interrupted { job, cause }),
     }
 }
 

@@ -21,7 +21,7 @@ impl Output {
     pub(crate) fn value(self, text: &str, json: &impl Serialize) -> io::Result<()> {
         match self.format {
             Format::Text => line(text.as_bytes()),
-            Format::Json => self.json(json),
+            Format::Json => document(json),
         }
     }
 
@@ -29,7 +29,7 @@ impl Output {
     pub(crate) fn document(self, bytes: &[u8], json: &impl Serialize) -> io::Result<()> {
         match self.format {
             Format::Text => raw(bytes),
-            Format::Json => self.json(json),
+            Format::Json => document(json),
         }
     }
 
@@ -37,10 +37,10 @@ impl Output {
     pub(crate) fn streams(self) -> bool {
         self.format == Format::Text
     }
+}
 
-    fn json(self, value: &impl Serialize) -> io::Result<()> {
-        line(&serde_json::to_vec_pretty(value)?)
-    }
+fn document(value: &impl Serialize) -> io::Result<()> {
+    line(&serde_json::to_vec_pretty(value)?)
 }
 
 /// Bytes as they are.

@@ -16,11 +16,37 @@ impl Interrupt {
         Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the first of them; 128 and its number.
-    pub(crate) async fn code(&mut self) -> u8 {
+    /// Waits for the first of them.
+    pub(crate) async fn cause(&mut self) -> Cause {
         tokio::select! {
-            _ = self.int.recv() => 130,
-            _ = self.term.recv() => 143,
+            _ = self.int.recv() => Cause::Interrupt,
+            _ = self.term.recv() => Cause::Terminate,
+        }
+    }
+}
+
+/// The signal that came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Cause {
+    /// 128 and its number.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
         }
     }
 }

@@ -77,9 +77,14 @@ impl Error {
         error
     }
 
-    /// Says what was being done; the last caller's words stand first in the message.
+    /// Says what was being done; the last caller's words stand first in the message. Words that stand first already are
+    /// not said again: caller and callee may both name what they work on.
     pub fn during(mut self, action: impl fmt::Display) -> Self {
-        self.0.actions.push(action.to_string());
+        let action = action.to_string();
+        let rest = self.0.actions.last().unwrap_or(&self.0.what).strip_prefix(&action);
+        if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', ' '])) {
+            self.0.actions.push(action);
+        }
         self
     }
 
@@ -367,6 +372,22 @@ mod tests {
             .during("pull ghcr.io/a/b:v1");
         assert_eq!(error.to_string(), "pull ghcr.io/a/b:v1: inner: refused: manifest unknown (404 MANIFEST_UNKNOWN)");
         assert_eq!(error.kind(), ErrorKind::ManifestUnknown);
+    }
+
+    #[test]
+    fn what_stands_first_already_is_not_said_again() {
+        let cases = [
+            ("manifest a: gone", "manifest a", "manifest a: gone"),
+            ("manifest a (5 tries)", "manifest a", "manifest a (5 tries)"),
+            ("manifest a", "manifest a", "manifest a"),
+            ("manifest ab: gone", "manifest a", "manifest a: manifest ab: gone"),
+            ("gone", "manifest a", "manifest a: gone"),
+        ];
+        for (what, action, expected) in cases {
+            let error = Error::new(ErrorKind::ManifestUnknown, what).during(action);
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.during("pull").to_string(), format!("pull: {expected}"));
+        }
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use gantri_core::{
-    BlobReader, Error, ErrorKind, Limits, NoObserver, Observer, Pull, PullExt, Registry, Result,
+    BlobReader, Discover, Error, ErrorKind, Limits, NoObserver, Observer, Pull, PullExt, Registry, Result,
 };
-use gantri_image::{ImageBuilder, Layer, PackOptions, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push};
+use gantri_image::{
+    ImageBuilder, Layer, PackOptions, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
+};
 use gantri_remote::{Credentials, PlainHttp};
 use gantri_spec::{
-    ByteRange, Descriptor, Digest, Platform, RawManifest, Reference, RepositoryName, Selector, Tag,
+    ByteRange, Descriptor, Digest, Host, Platform, RawManifest, Reference, RepositoryName, Selector, Tag,
 };
 use gantri_store::Layout;
 
@@ -60,13 +62,16 @@ impl Client {
     /// `PlatformUnknown`, listing what there is; those of [`Pull`]; `DigestMismatch`, `SizeMismatch`; `Io`.
     ///
     /// # Cancel safety
-    /// Atomic: verified blobs stay, the image becomes visible last.
+    /// A layout that was not there before appears complete, or not at all. In one that was, verified blobs stay for the
+    /// next time, and the image becomes visible last.
     pub async fn pull(&self, source: &Location, target: &LayoutPath) -> Result<Pulled> {
         let doing = |error: Error| error.during(format_args!("pull {source}"));
         let place = self.open(source).await.map_err(doing)?;
-        let layout = Layout::open_or_create(target.dir()).await.map_err(doing)?;
+        let draft = Layout::draft(target.dir()).await.map_err(doing)?;
         let tags: Vec<Tag> = target.tag().cloned().or_else(|| place.tag()).into_iter().collect();
-        let manifest = self.bring(place, Arc::new(layout), &layout_repository()?, &tags).await.map_err(doing)?;
+        let layout = Arc::new(draft.layout().clone());
+        let manifest = self.bring(place, layout, &layout_repository()?, &tags).await.map_err(doing)?;
+        draft.publish().await.map_err(doing)?;
         let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
         Ok(Pulled { manifest, target })
     }
@@ -121,17 +126,18 @@ impl Client {
     /// Atomic: the image becomes visible last.
     pub async fn build(&self, layers: &[PathBuf], target: &LayoutPath) -> Result<Descriptor> {
         let doing = |error: Error| error.during(format_args!("build {target}"));
-        let layout = Layout::open_or_create(target.dir()).await.map_err(doing)?;
+        let draft = Layout::draft(target.dir()).await.map_err(doing)?;
         let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
         let mut image = ImageBuilder::new(self.platform.clone());
         for dir in layers {
-            let layer = Layer::pack(dir, target.dir(), PackOptions::default()).await.map_err(doing)?;
+            let layer = Layer::pack(dir, draft.scratch_dir(), PackOptions::default()).await.map_err(doing)?;
             image = image.with_layer(layer);
         }
         let image = image.build();
         let manifest = image.manifest.descriptor().clone();
         let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
-        push(image, &layout, &layout_repository()?, &tags, &options).await.map_err(doing)?;
+        push(image, draft.layout(), &layout_repository()?, &tags, &options).await.map_err(doing)?;
+        draft.publish().await.map_err(doing)?;
         Ok(manifest)
     }
 
@@ -156,7 +162,7 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn resolve(&self, source: &Location) -> Result<Descriptor> {
-        let doing = |error: Error| error.during(format_args!("resolve {source}"));
+        let doing = |error: Error| error.during(format_args!("manifest {source}"));
         let place = self.open(source).await.map_err(doing)?;
         place.registry.resolve_manifest(&place.repository, &place.selector).await.map_err(doing)
     }
@@ -169,7 +175,7 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn image(&self, source: &Location) -> Result<Resolved> {
-        let doing = |error: Error| error.during(format_args!("image {source}"));
+        let doing = |error: Error| error.during(format_args!("manifest {source}"));
         let place = self.open(source).await.map_err(doing)?;
         let Place { registry, repository, selector } = &place;
         gantri_image::resolve(registry.as_ref(), repository, selector, &self.platform, &self.limits)
@@ -203,6 +209,17 @@ impl Client {
         remote.blob(repository.repository(), digest, ByteRange::Full).await.map_err(doing)
     }
 
+    /// The repositories of a registry, where it has a catalog.
+    ///
+    /// # Errors
+    /// Those of [`Discover::repositories`](gantri_core::Discover::repositories), as the stream's last item.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub fn repositories(&self, host: &Host) -> Result<BoxStream<'static, Result<RepositoryName>>> {
+        Ok(self.registries.at(host)?.repositories(None))
+    }
+
     /// The tags of a repository.
     ///
     /// # Errors
@@ -212,7 +229,7 @@ impl Client {
     /// Only reads.
     pub async fn tags(&self, source: &Location) -> Result<BoxStream<'static, Result<Tag>>> {
         use futures_util::{StreamExt, TryStreamExt};
-        let doing = format!("tags {source}");
+        let doing = format!("tags of {source}");
         let place = self.open(source).await.map_err(|error| error.during(&doing))?;
         let tags = place.registry.tags(&place.repository, None);
         Ok(tags.map_err(move |error| error.during(&doing)).boxed())

@@ -89,9 +89,9 @@ impl FromStr for Location {
         if text.starts_with(LAYOUT_SCHEME) {
             return text.parse().map(Self::Layout);
         }
-        text.parse().map(Self::Registry).map_err(|invalid: gantri_spec::InvalidReference| {
-            Error::new(ErrorKind::NameInvalid, invalid.to_string())
-        })
+        text.parse()
+            .map(Self::Registry)
+            .map_err(|invalid: gantri_spec::InvalidReference| Error::new(ErrorKind::NameInvalid, invalid.to_string()))
     }
 }
 

@@ -11,7 +11,7 @@ use gantri_spec::{ByteRange, Descriptor, Platform, RepositoryName, Selector, Tag
 
 use crate::progress::counted;
 use crate::push::{Blob, Image, PushOptions, push};
-use crate::resolve::{Resolved, place, resolve};
+use crate::resolve::{Resolved, resolve};
 
 /// How an image is pulled.
 #[derive(Clone, Debug)]
@@ -51,16 +51,13 @@ pub async fn pull(
     tags: &[Tag],
     options: &PullOptions,
 ) -> Result<Resolved> {
-    let job = async {
-        let resolved = resolve(&*source, repo, at, &options.platform, &options.limits).await?;
-        let blobs = [&resolved.image.config].into_iter().chain(&resolved.image.layers);
-        let blobs = blobs.map(|blob| from(&source, repo, blob, &options.observer)).collect();
-        let image = Image::new(resolved.manifest.clone(), blobs);
-        let push_options = PushOptions::new(options.limits.clone(), Arc::clone(&options.observer));
-        push(image, &*target, target_repo, tags, &push_options).await?;
-        Ok(resolved)
-    };
-    job.await.map_err(|error: gantri_core::Error| error.during(format_args!("pull {}", place(repo, at))))
+    let resolved = resolve(&*source, repo, at, &options.platform, &options.limits).await?;
+    let blobs = [&resolved.image.config].into_iter().chain(&resolved.image.layers);
+    let blobs = blobs.map(|blob| from(&source, repo, blob, &options.observer)).collect();
+    let image = Image::new(resolved.manifest.clone(), blobs);
+    let push_options = PushOptions::new(options.limits.clone(), Arc::clone(&options.observer));
+    push(image, &*target, target_repo, tags, &push_options).await?;
+    Ok(resolved)
 }
 
 /// A blob that is asked for when its sink begins to read, and again if it begins anew.

@@ -74,12 +74,6 @@ pub async fn resolve(
     Err(walk.nothing_for(&root))
 }
 
-/// `repo:tag` or `repo@digest`, as people write it.
-pub(crate) fn place(repo: &RepositoryName, at: &Selector) -> String {
-    let separator = if matches!(at, Selector::Digest(_)) { '@' } else { ':' };
-    format!("{}{separator}{at}", repo.as_str())
-}
-
 struct Walk<'a> {
     want: &'a Platform,
     limits: &'a Limits,

@@ -109,9 +109,10 @@ impl Download {
     pub(crate) fn into_stream(self) -> ByteStream {
         try_unfold(Some(self), |download| async move {
             let Some(mut download) = download else { return Ok(None) };
-            let what = download.remote.blob_name(&download.repo, &download.digest);
-            let chunk = download.next().await.map_err(|error| error.during(what))?;
-            Ok(chunk.map(|chunk| (chunk, Some(download))))
+            match download.next().await {
+                Ok(chunk) => Ok(chunk.map(|chunk| (chunk, Some(download)))),
+                Err(error) => Err(error.during(download.remote.blob_name(&download.repo, &download.digest))),
+            }
         })
         .boxed()
     }

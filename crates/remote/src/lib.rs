@@ -1,5 +1,37 @@
 //! A registry behind HTTP: [`Remote`].
 //!
+//! A [`Remote`] is a handle on one host. It implements the four traits of `gantri-core`, and so is used like a registry in a
+//! directory or in memory:
+//!
+//! ```no_run
+//! use gantri_core::{Limits, Pull, PullExt};
+//! use gantri_remote::Remote;
+//! use gantri_spec::Reference;
+//!
+//! # async fn pull() -> Result<(), Box<dyn std::error::Error>> {
+//! let reference: Reference = "ghcr.io/a/b:v1".parse()?;
+//! let remote = Remote::builder(reference.host().clone()).build()?;
+//! let manifest = remote.manifest(reference.repository(), &reference.selector()).await?;
+//! for child in manifest.parse()?.children() {
+//!     let bytes = remote.blob_bytes(reference.repository(), child, Limits::default().config).await?;
+//!     println!("{} {}", child.digest, bytes.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Who asks is a value too; it is sent to nobody before the registry has asked:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use gantri_remote::{Credential, Remote};
+//!
+//! let me = Credential::basic("me", "correct horse");
+//! let remote = Remote::builder("registry.example:5000".parse()?).credentials(Arc::new(me)).build()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! | module | decides |
 //! | --- | --- |
 //! | `http` | how bytes reach a host: the seam [`HttpClient`], the built-in client, where server-supplied URLs may lead |

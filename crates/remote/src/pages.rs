@@ -86,7 +86,7 @@ impl<T> Walk<T> {
     }
 
     fn request(&self) -> Request {
-        let what = String::new();
+        let what = self.listing.what.clone();
         let request = match &self.next {
             Next::Link(to) => Request::to(Method::GET, to.clone(), self.listing.first.scope(), what),
             Next::First | Next::Nothing => self.remote.request(&self.listing.first, what),

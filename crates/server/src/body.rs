@@ -105,8 +105,8 @@ impl RequestBody {
     /// Reads on for a while after a refusal.
     ///
     /// An HTTP/1 client that is still sending when the connection closes may lose the answer that is on its way to it: the
-    /// kernel throws it away with the connection. So a body that nobody wants is read, but only up to a bound and for a
-    /// short time. A client that waits for `100 Continue` has sent nothing, and reading would invite it to.
+    /// kernel throws it away with the connection. So a body that nobody wants is read, which saves the connection too, but
+    /// only up to a bound and for a short time. A client that waits for `100 Continue` has sent nothing, and reading would invite it to.
     pub(crate) async fn linger(&self, waits_for_continue: bool) {
         if waits_for_continue && self.chunks.lock().await.state == State::Untouched {
             return;

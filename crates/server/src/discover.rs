@@ -100,3 +100,25 @@ const TAGS_A_PAGE: u32 = 10_000;
 const REPOSITORIES_A_PAGE: u32 = 1_000;
 /// Manifests that one answer lists as referring to a subject (M11).
 const REFERRERS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream::{self, repeat_with};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_repository_that_is_not_there_has_no_referrers() {
+        let of = |kind| gather_referrers(stream::iter([Err(Error::new(kind, "x"))]).boxed());
+        assert_eq!(of(ErrorKind::RepositoryUnknown).await.unwrap(), []);
+        assert_eq!(of(ErrorKind::Unavailable).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    /// M11.
+    #[tokio::test]
+    async fn referrers_without_end_are_an_error_and_no_answer() {
+        let one = Descriptor::of(MediaType::OCI_MANIFEST, b"");
+        let endless = repeat_with(move || Ok(one.clone())).boxed();
+        assert_eq!(gather_referrers(endless).await.unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+}

@@ -25,7 +25,8 @@ pub(crate) async fn start_upload(
     started(served, room, repo, upload)
 }
 
-/// end-4b. A body of unknown length can only be an upload of its own, for a blob is put with its size.
+/// end-4b. A blob is put with its size, so a body of unknown length can only be an upload of its own. It stands in the
+/// table like any other: if the client breaks off, it is forgotten in time (R3).
 pub(crate) async fn put_blob_at_once(
     served: &Served,
     repo: &RepositoryName,
@@ -37,11 +38,11 @@ pub(crate) async fn put_blob_at_once(
         served.registry.put_blob(repo, &blob, BlobBody::once(body.stream())).await?;
         return created_blob(repo, digest);
     }
-    let mut upload = served.registry.start_upload(repo, digest.algorithm()).await?;
-    while let Some(chunk) = body.next().await? {
-        upload.write(chunk).await?;
-    }
-    upload.commit(digest).await?;
+    let room = served.uploads.admit().await?;
+    let upload = served.registry.start_upload(repo, digest.algorithm()).await?;
+    let mut turn = served.uploads.open(room, repo, upload)?.turn().await?;
+    turn.append(body, None).await?;
+    served.uploads.close(turn)?.commit(digest).await?;
     created_blob(repo, digest)
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn mount_blob(
 /// end-13.
 pub(crate) async fn upload_status(served: &Served, repo: &RepositoryName, id: &str) -> Result<Response> {
     let session = served.uploads.find(repo, id).await?;
-    let offset = session.offset().await?;
+    let offset = session.offset().await;
     stands(Reply::new(StatusCode::NO_CONTENT), &session, offset).empty()
 }
 

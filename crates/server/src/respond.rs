@@ -184,3 +184,79 @@ const COMMON: [(HeaderName, &str); 2] = [
     (HeaderName::from_static("docker-distribution-api-version"), "registry/2.0"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn told(error: Error) -> (u16, Option<Error>) {
+        let response = failure(&error);
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let read = ErrorBody::parse(&body).map(|body| Error::from_wire(status, Some(body), "x"));
+        (status.as_u16(), read)
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_the_wire_can_carry_reaches_the_client_as_it_was() {
+        let kinds = [
+            (ErrorKind::RepositoryUnknown, 404),
+            (ErrorKind::ManifestUnknown, 404),
+            (ErrorKind::BlobUnknown, 404),
+            (ErrorKind::UploadUnknown, 404),
+            (ErrorKind::Unauthorized, 401),
+            (ErrorKind::Denied, 403),
+            (ErrorKind::Unsupported, 405),
+            (ErrorKind::DigestMismatch, 400),
+            (ErrorKind::SizeMismatch, 400),
+            (ErrorKind::NameInvalid, 400),
+            (ErrorKind::ManifestInvalid, 400),
+            (ErrorKind::UploadInvalid, 400),
+            (ErrorKind::RangeInvalid, 416),
+            (ErrorKind::RateLimited, 429),
+            (ErrorKind::Unavailable, 503),
+        ];
+        for (kind, status) in kinds {
+            let (told, read) = told(Error::new(kind, "what")).await;
+            assert_eq!((told, read.unwrap().kind()), (status, kind));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_code_of_the_registry_behind_is_the_finer_word_if_it_is_one() {
+        let cases = [
+            (ErrorKind::ManifestInvalid, ErrorCode::ManifestBlobUnknown, ErrorCode::ManifestBlobUnknown),
+            (ErrorKind::Unavailable, ErrorCode::Other("VENDOR".into()), ErrorCode::Unavailable),
+            (ErrorKind::Unavailable, ErrorCode::Unknown, ErrorCode::Unavailable),
+        ];
+        for (kind, said, expected) in cases {
+            let (_, read) = told(Error::new(kind, "what").with_codes(vec![said])).await;
+            assert_eq!(read.unwrap().codes(), [expected]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bound_is_413_only_if_the_request_was_too_long() {
+        let bound = || Error::limit("x", "manifest", 1);
+        assert_eq!(told(bound().with_codes(vec![ErrorCode::SizeInvalid])).await.0, 413);
+        assert_eq!(told(bound()).await.0, 500);
+    }
+
+    #[tokio::test]
+    async fn what_is_private_to_this_machine_is_not_told() {
+        for kind in [ErrorKind::Io, ErrorKind::Config, ErrorKind::Credentials, ErrorKind::Connect] {
+            let (status, read) = told(Error::new(kind, "open /home/me/secret")).await;
+            assert!(status >= 500 && !read.unwrap().to_string().contains("secret"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_that_was_asked_for_is_passed_on() {
+        let error = Error::new(ErrorKind::RateLimited, "x").with_retry(Retry::After(Duration::from_millis(100)));
+        assert_eq!(failure(&error).headers()[header::RETRY_AFTER], "1");
+        let error = Error::new(ErrorKind::RateLimited, "x").with_retry(Retry::After(Duration::from_secs(7)));
+        assert_eq!(failure(&error).headers()[header::RETRY_AFTER], "7");
+    }
+}

@@ -124,14 +124,10 @@ impl Session {
     ///
     /// A client that broke off asks at once, and may be here before its last bytes are: those are given a moment. One
     /// that asks while another request goes on writing is told how far that is.
-    ///
-    /// # Errors
-    /// `UploadUnknown` if the upload was ended meanwhile (R4).
-    pub(crate) async fn offset(&self) -> Result<u64> {
-        match timeout(SETTLE, self.upload.lock()).await {
-            Ok(upload) if upload.is_none() => Err(unknown(&self.repo)),
-            _ => Ok(self.seen().offset),
-        }
+    pub(crate) async fn offset(&self) -> u64 {
+        let settled = timeout(SETTLE, self.upload.lock()).await;
+        drop(settled);
+        self.seen().offset
     }
 
     /// Waits for the right to write. Whoever is writing is made to stop at the end of its chunk: a client that lost its
@@ -256,3 +252,59 @@ fn random_id() -> Result<String> {
 
 /// How long a question about a session waits for the request that is writing to it.
 const SETTLE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use gantri_core::{Memory, Push};
+    use gantri_spec::Algorithm;
+    use http_body_util::Full;
+
+    use super::*;
+
+    async fn one() -> (Uploads, Arc<Session>) {
+        let uploads = Uploads::new(1, Duration::from_secs(60));
+        let repo = "a".parse().unwrap();
+        let upload = Memory::new().start_upload(&repo, Algorithm::Sha256).await.unwrap();
+        let session = uploads.open(uploads.admit().await.unwrap(), &repo, upload).unwrap();
+        (uploads, session)
+    }
+
+    fn body(bytes: &'static str) -> RequestBody {
+        RequestBody::new(Full::new(Bytes::from(bytes)), Duration::from_secs(60))
+    }
+
+    /// R4.
+    #[tokio::test]
+    async fn who_found_an_upload_before_it_ended_gets_no_turn_after_it() {
+        let (uploads, session) = one().await;
+        let found = uploads.find(session.repository(), session.id()).await.unwrap();
+        uploads.close(session.turn().await.unwrap()).unwrap();
+        assert_eq!(found.turn().await.err().unwrap().kind(), ErrorKind::UploadUnknown);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_waits_for_the_bytes_that_are_on_their_way_but_not_for_ever() {
+        let (_uploads, session) = one().await;
+        let mut turn = session.turn().await.unwrap();
+        let writing = async {
+            tokio::task::yield_now().await;
+            turn.append(&body("hello"), None).await.unwrap();
+            drop(turn);
+        };
+        let (offset, ()) = tokio::join!(session.offset(), writing);
+        assert_eq!(offset, 5);
+        let _never_ends = session.turn().await.unwrap();
+        assert_eq!(session.offset().await, 5);
+    }
+
+    /// R3: one that is being written to is in use, however slowly that goes.
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_in_use_does_not_rest() {
+        let (uploads, session) = one().await;
+        let turn = session.turn().await.unwrap();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(uploads.find(session.repository(), session.id()).await.is_ok());
+        drop(turn);
+        assert!(uploads.find(session.repository(), session.id()).await.is_err());
+    }
+}

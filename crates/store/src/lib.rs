@@ -25,4 +25,4 @@
 
 mod layout;
 
-pub use layout::Layout;
+pub use layout::{Draft, Layout};

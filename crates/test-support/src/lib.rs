@@ -9,6 +9,7 @@
 )]
 
 pub mod image;
+pub mod mask;
 pub mod process;
 pub mod raw;
 pub mod refusal;

@@ -196,6 +196,11 @@ impl Scene {
         self.start(arguments).end()
     }
 
+    /// The path of the whole place, as text.
+    pub(crate) fn place(&self) -> String {
+        self.place.path().display().to_string()
+    }
+
     /// All that is there.
     pub fn trace(&self) -> Trace {
         trace(self.place.path())

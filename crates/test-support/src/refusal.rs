@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use crate::mask::mask;
 use crate::process::{Ran, Scene};
 
 /// How a command refused.
@@ -36,24 +37,46 @@ impl Refusal {
         Self { code, error: error.to_owned(), hint }
     }
 
-    /// Holds it against what is documented; `hint` is empty where none is given.
+    /// Holds it against what is documented, both [masked](mask()); `hint` is empty where none is given.
     ///
     /// # Panics
     /// If it differs.
+    #[track_caller]
     pub fn is(&self, code: i32, error: &str, hint: &str) {
-        let expected = Self { code, error: error.to_owned(), hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()) };
-        assert_eq!(*self, expected);
+        let told = Self { code: self.code, error: mask(&self.error), hint: self.hint.as_deref().map(mask) };
+        let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
+        assert_eq!(told, Self { code, error: error.to_owned(), hint });
+    }
+
+    /// As [`is`](Self::is), for an error that ends with a number that nobody can foresee; there is no hint.
+    ///
+    /// # Panics
+    /// If it differs.
+    #[track_caller]
+    pub fn is_like(&self, code: i32, start: &str, end: &str) {
+        let told = mask(&self.error);
+        assert!(told.starts_with(start) && told.ends_with(end), "{told:?} is not {start:?} ... {end:?}");
+        assert_eq!((self.code, &self.hint), (code, &None));
     }
 }
 
 impl Scene {
+    /// How a run in this place refused; the place itself is called `PLACE`.
+    ///
+    /// # Panics
+    /// As [`Refusal::of`].
+    pub fn refusal(&self, ran: &Ran) -> Refusal {
+        let refusal = Refusal::of(ran);
+        Refusal { error: refusal.error.replace(&self.place(), "PLACE"), ..refusal }
+    }
+
     /// Runs the program, which must refuse and leave everything as it was.
     ///
     /// # Panics
     /// If it does not.
     pub fn refuses(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Refusal {
         let before = self.trace();
-        let refusal = Refusal::of(&self.run(arguments));
+        let refusal = self.refusal(&self.run(arguments));
         assert_eq!(self.trace(), before, "{refusal:?}");
         refusal
     }

@@ -91,7 +91,8 @@ impl Tar {
     pub fn pax(self, key: &str, value: &str) -> Self {
         let rest = format!(" {key}={value}\n");
         // The length counts its own digits.
-        let length = (1..=8).map(|digits| digits + rest.len()).find(|total| total.to_string().len() + rest.len() == *total);
+        let length =
+            (1..=8).map(|digits| digits + rest.len()).find(|total| total.to_string().len() + rest.len() == *total);
         let record = format!("{}{rest}", length.unwrap_or_default());
         self.entry(Header::new(b'x', "pax"), record.as_bytes())
     }

@@ -15,9 +15,10 @@ pub(crate) async fn manifest(global: &Global, source: &str, platform: &PlatformA
     let source = location(source)?;
     let context = Context::new(global, Some(platform))?;
     let manifest = match platform.platform {
-        Some(_) => context.client.image(&source).await?.manifest,
-        None => context.client.manifest(&source).await?,
+        Some(_) => context.client.image(&source).await.map(|image| image.manifest),
+        None => context.client.manifest(&source).await,
     };
+    let manifest = context.outcome(&source, manifest).await?;
     let document = raw_json(manifest.bytes());
     let json = json!({ "descriptor": manifest.descriptor(), "manifest": document });
     Ok(context.output.document(manifest.bytes(), &json)?)
@@ -27,7 +28,7 @@ pub(crate) async fn manifest(global: &Global, source: &str, platform: &PlatformA
 pub(crate) async fn config(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
     let source = location(source)?;
     let context = Context::new(global, Some(platform))?;
-    let image = context.client.image(&source).await?;
+    let image = context.outcome(&source, context.client.image(&source).await).await?;
     let config = context.client.config(&source, &image).await?;
     let json = json!({ "descriptor": image.image.config, "config": raw_json(&config) });
     Ok(context.output.document(&config, &json)?)
@@ -37,10 +38,11 @@ pub(crate) async fn config(global: &Global, source: &str, platform: &PlatformArg
 pub(crate) async fn digest(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
     let source = location(source)?;
     let context = Context::new(global, Some(platform))?;
-    let Descriptor { media_type, digest, size, .. } = match platform.platform {
-        Some(_) => context.client.image(&source).await?.manifest.descriptor().clone(),
-        None => context.client.resolve(&source).await?,
+    let found = match platform.platform {
+        Some(_) => context.client.image(&source).await.map(|image| image.manifest.descriptor().clone()),
+        None => context.client.resolve(&source).await,
     };
+    let Descriptor { media_type, digest, size, .. } = context.outcome(&source, found).await?;
     let json = json!({ "mediaType": media_type, "digest": digest, "size": size });
     Ok(context.output.value(digest.as_str(), &json)?)
 }
@@ -52,7 +54,8 @@ pub(crate) async fn blob(global: &Global, source: &str) -> Result<(), Failure> {
         return Err(usage(format!("{source:?}: a blob is named by its digest, REPO@DIGEST")));
     };
     let context = Context::new(global, None)?;
-    let mut chunks = context.client.blob(&reference, digest).await?.into_stream();
+    let blob = context.client.blob(&reference, digest).await;
+    let mut chunks = context.outcome(&reference.clone().into(), blob).await?.into_stream();
     while let Some(chunk) = chunks.try_next().await.map_err(|error| error.during(format_args!("blob {source}")))? {
         output::raw(&chunk)?;
     }

@@ -17,14 +17,14 @@ pub(crate) async fn tags(global: &Global, repository: &str) -> Result<(), Failur
         return Err(usage(format!("{repository:?}: a repository is wanted here, without tag or digest")));
     }
     let context = Context::new(global, None)?;
-    let mut tags = context.client.tags(&source).await?;
+    let mut tags = context.outcome(&source, context.client.tags(&source).await).await?;
     if context.output.streams() {
-        while let Some(tag) = tags.try_next().await? {
+        while let Some(tag) = context.outcome(&source, tags.try_next().await).await? {
             output::line(tag.as_str().as_bytes())?;
         }
         return Ok(());
     }
-    let tags: Vec<Tag> = tags.try_collect().await?;
+    let tags: Vec<Tag> = context.outcome(&source, tags.try_collect().await).await?;
     Ok(context.output.value("", &json!({ "repository": source.to_string(), "tags": tags }))?)
 }
 

@@ -7,15 +7,10 @@ use crate::context::{Context, layout, location};
 use crate::failure::Failure;
 
 /// Fetches the image and prints its digest.
-pub(crate) async fn run(
-    global: &Global,
-    source: &str,
-    target: &str,
-    platform: &PlatformArg,
-) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, source: &str, target: &str, platform: &PlatformArg) -> Result<(), Failure> {
     let (source, target) = (location(source)?, layout(target)?);
     let context = Context::new(global, Some(platform))?;
-    let pulled = context.client.pull(&source, &target).await?;
+    let pulled = context.outcome(&source, context.client.pull(&source, &target).await).await?;
     let digest = pulled.manifest.digest.as_str();
     let json = json!({
         "source": source.to_string(),

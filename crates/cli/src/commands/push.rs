@@ -11,9 +11,10 @@ pub(crate) async fn run(global: &Global, source: &str, targets: &[String]) -> Re
     let source = layout(source)?;
     let references = targets.iter().map(|target| reference(target)).collect::<Result<Vec<_>, _>>()?;
     let context = Context::new(global, None)?;
+    let from = source.clone().into();
     let mut pushed = None;
     for target in &references {
-        pushed = Some(context.client.push(&source, target).await?);
+        pushed = Some(context.outcome(&from, context.client.push(&source, target).await).await?);
     }
     let Some(manifest) = pushed else { return Ok(()) };
     let json = json!({ "source": source.to_string(), "targets": targets, "digest": manifest.digest });

@@ -41,17 +41,18 @@ pub(crate) async fn run(global: &Global, layers: Vec<PathBuf>) -> Result<(), Fai
         drop(stop);
         result
     };
-    let (served, result) = futures_util::join!(serving, steps);
-    result.and(served.map_err(Failure::from))
+    let (ended, result) = futures_util::join!(serving, steps);
+    result.and(ended.map_err(Failure::from))
 }
 
 async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Result<(), Failure> {
     let context = Context::with_observer(global, None, Arc::new(NoObserver))?;
-    let here = tempfile::Builder::new()
+    // Removed again if a step fails; kept if all went well.
+    let place = tempfile::Builder::new()
         .prefix("gantri-quickstart-")
         .tempdir()
-        .map_err(|error| Error::io("make a directory for the quickstart", error))?
-        .keep();
+        .map_err(|error| Error::io("make a directory for the quickstart", error))?;
+    let here = place.path();
     let image = reference(&format!("{address}/quickstart/app:v1"))?;
     step(&format!("serve --listen {address}"), "a registry in memory, on a free loopback port")?;
 
@@ -80,7 +81,9 @@ async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Resu
     told(&format!("{} entries, {} bytes", unpacked.entries, unpacked.bytes))?;
 
     let files = check(layers, &tree)?;
-    Ok(output::line(format!("\nchecked {files} files, all as they were; the tree is in {}", tree.display()).as_bytes())?)
+    output::line(format!("\nchecked {files} files, all as they were; the tree is in {}", tree.display()).as_bytes())?;
+    let _kept = place.keep();
+    Ok(())
 }
 
 /// Compares the tree with what was packed.
@@ -88,7 +91,7 @@ fn check(layers: &[PathBuf], tree: &Path) -> Result<usize, Failure> {
     verify::stacked(layers, tree).map_err(differs)
 }
 
-fn differs(what: String) -> Failure {
+fn differs(what: impl std::fmt::Display) -> Failure {
     Error::new(ErrorKind::DigestMismatch, format!("quickstart: {what}")).into()
 }
 

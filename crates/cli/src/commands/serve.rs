@@ -30,7 +30,7 @@ pub(crate) async fn run(
     let server = Server::bind(address, registry, ServerOptions::default()).await?;
     output::line(server.url().as_bytes())?;
     let stop = async move {
-        interrupt.code().await;
+        interrupt.cause().await;
     };
     Ok(server.run(stop).await?)
 }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 pub(crate) async fn run(global: &Global, source: &str, dir: &Path, platform: &PlatformArg) -> Result<(), Failure> {
     let location = location(source)?;
     let context = Context::new(global, Some(platform))?;
-    let unpacked = context.client.unpack(&location, dir).await?;
+    let unpacked = context.outcome(&location, context.client.unpack(&location, dir).await).await?;
     let json = json!({
         "source": source,
         "target": dir,

@@ -75,7 +75,9 @@ mod tests {
             [(&low, &[("a", "1"), ("b", "1")][..]), (&high, &[("b", "2")]), (&tree, &[("a", "1"), ("b", "2")])]
         {
             fs::create_dir(root).unwrap();
-            files.iter().for_each(|(name, text)| fs::write(root.join(name), text).unwrap());
+            for (name, text) in files {
+                fs::write(root.join(name), text).unwrap();
+            }
         }
         let layers = [low, high];
         assert_eq!(stacked(&layers, &tree), Ok(2));

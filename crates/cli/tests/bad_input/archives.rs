@@ -21,11 +21,9 @@ fn guarded() -> Scene {
 
 fn refused(layers: &[Layer], error: &str) {
     let scene = guarded();
-    let image = Image::of_layers(layers);
-    let last = image.parsed.layers.last().unwrap().digest.to_string();
-    let server = image.serve(|_, _| None);
+    let server = Image::of_layers(layers).serve(|_, _| None);
     let reference = format!("{}/app:v1", server.host());
-    let error = format!("unpack {reference}: layer {} {last}: {error}", layers.len());
+    let error = format!("unpack HOST/app:v1: layer {} D1: {error}", layers.len());
     scene.refuses(["unpack", &reference, "rootfs"]).is(1, &error, "");
 }
 
@@ -44,7 +42,10 @@ fn tamed(archive: &[u8]) -> Scene {
 #[test]
 fn a_name_that_climbs_is_refused() {
     for name in ["../canary", "a/../../canary", "..", "./../canary", "/../canary"] {
-        refused(&[Layer::gzip(&Tar::new().dir("a").file(name, "dead").finish())], "?");
+        refused(
+            &[Layer::gzip(&Tar::new().dir("a").file(name, "dead").finish())],
+            "entry \"../canary\" at byte 512: its name climbs with `..`",
+        );
     }
 }
 
@@ -57,14 +58,9 @@ fn an_absolute_name_lands_inside() {
 
 #[test]
 fn a_write_through_a_link_lands_inside() {
-    let outside = tempfile_like("outside");
-    let archive = Tar::new().symlink("out", "../outside").file("out/canary", "dead").finish();
+    let archive = Tar::new().dir("outside").symlink("out", "../outside").file("out/canary", "tame").finish();
     let scene = tamed(&archive);
-    assert!(scene.path("rootfs/out").exists() || outside.is_empty());
-}
-
-fn tempfile_like(name: &str) -> String {
-    name.to_owned()
+    assert_eq!(fs::read_to_string(scene.path("rootfs/outside/canary")).unwrap(), "tame");
 }
 
 #[test]
@@ -99,50 +95,68 @@ fn a_whiteout_through_a_link_removes_nothing_outside() {
 
 #[test]
 fn a_whiteout_that_climbs_is_refused() {
-    refused(&[Layer::gzip(&Tar::new().file(".wh...", "").finish())], "?");
+    refused(
+        &[Layer::gzip(&Tar::new().file(".wh...", "").finish())],
+        "entry \".wh...\" at byte 0: a whiteout that names no plain file",
+    );
 }
 
 #[test]
 fn a_hard_link_to_outside_is_refused() {
     for target in ["../canary", "../outside/canary"] {
-        refused(&[Layer::gzip(&Tar::new().link("inside", target).finish())], "?");
+        refused(
+            &[Layer::gzip(&Tar::new().link("inside", target).finish())],
+            "entry \"inside\" at byte 0: hard link to \"../canary\": its name climbs with `..`",
+        );
     }
 }
 
 #[test]
 fn a_hard_link_to_what_lies_in_the_working_directory_is_refused() {
-    refused(&[Layer::gzip(&Tar::new().link("inside", "canary").finish())], "?");
+    refused(
+        &[Layer::gzip(&Tar::new().link("inside", "canary").finish())],
+        "entry \"inside\" at byte 0: a hard link to \"canary\", which is not there",
+    );
 }
 
 #[test]
 fn a_root_that_becomes_a_link_is_refused() {
-    refused(&[Layer::gzip(&Tar::new().symlink("./", "outside").finish())], "?");
+    refused(
+        &[Layer::gzip(&Tar::new().symlink("./", "outside").finish())],
+        "entry \"./\" at byte 0: the root of the tree can only be a directory",
+    );
 }
 
 #[test]
 fn a_name_with_a_nul_is_refused() {
     let archive = Tar::new().pax("path", "a\0b").file("a", "x").finish();
-    refused(&[Layer::gzip(&archive)], "?");
+    refused(&[Layer::gzip(&archive)], "byte 512: the record \"path\" holds a NUL");
 }
 
 #[test]
 fn a_name_of_terminal_controls_is_shown_escaped() {
     let archive = Tar::new().file("../\u{1b}[2J\u{7}\u{202e}", "x").finish();
-    refused(&[Layer::gzip(&archive)], "?");
+    refused(&[Layer::gzip(&archive)], "entry \"../\\u{1b}[2J\\u{7}\\u{202e}\" at byte 0: its name climbs with `..`");
 }
 
 #[test]
 fn a_name_that_is_too_long_is_refused() {
     let name = "x".repeat(300);
     let archive = Tar::new().pax("path", &name).file("a", "x").finish();
-    refused(&[Layer::gzip(&archive)], "?");
+    refused(
+        &[Layer::gzip(&archive)],
+        "entry \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... at byte 0: a component of its name is longer than 255 bytes",
+    );
 }
 
 #[test]
 fn a_path_that_is_too_deep_is_refused() {
     let name = "d/".repeat(2100);
     let archive = Tar::new().pax("path", &name).dir("a").finish();
-    refused(&[Layer::gzip(&archive)], "?");
+    refused(
+        &[Layer::gzip(&archive)],
+        "entry \"d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/\"... at byte 0: a path: over the limit unpack_path = 4096",
+    );
 }
 
 #[test]
@@ -151,7 +165,10 @@ fn a_bomb_of_zeros_is_refused_by_its_ratio() {
     let end = Tar::new().file("fuse", "x").finish();
     let member = zstd_of_zeros(64 << 20);
     let packed = [Layer::zstd(&end).bytes, member.repeat(17)].concat();
-    refused(&[Layer::packed(MediaType::OCI_LAYER_ZSTD, &end, packed)], "?");
+    refused(
+        &[Layer::packed(MediaType::OCI_LAYER_ZSTD, &end, packed)],
+        "1074003968 uncompressed bytes from 35206: over the limit unpack_ratio = 1100",
+    );
 }
 
 #[test]
@@ -166,7 +183,7 @@ fn a_bomb_of_entries_is_refused() {
 #[test]
 fn a_bomb_of_records_is_refused() {
     let archive = Tar::new().pax("comment", &"x".repeat(2 << 20)).file("a", "x").finish();
-    refused(&[Layer::gzip(&archive)], "?");
+    refused(&[Layer::gzip(&archive)], "an extended header: over the limit unpack_record = 1048576");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_registry_s_message_is_shown_escaped() {
     let body = format!(r#"{{"errors":[{{"code":"DENIED{HOSTILE}","message":"{HOSTILE}","detail":"{HOSTILE}"}}]}}"#);
     let server = ScriptedServer::start(move |_| Reply::new(403).body(Body::Whole(body.clone().into())));
     for verb in ["manifest", "digest"] {
-        scene().refuses([verb, &format!("{}/app:v1", server.host())]).is(4, "?", "");
+        scene().refuses([verb, &format!("{}/app:v1", server.host())]).is(4, "manifest HOST/app:v1:  [2J ]0;owned  ]52;c;cm0=  31m\\u{202e}  error: forged (403 DENIED [2J ]0;owned  ]52;c;cm0=  31m\\u{202e}  error: forged)", "");
     }
 }
 
@@ -79,14 +79,18 @@ fn a_registry_s_message_is_shown_escaped() {
 fn a_login_page_is_shown_escaped() {
     let page = "<html>\u{1b}[2J\u{202e}</html>";
     let server = ScriptedServer::start(move |_| Reply::ok(page).header("content-type", "text/html"));
-    scene().refuses(["manifest", &format!("{}/app:v1", server.host())]).is(1, "?", "");
+    scene().refuses(["manifest", &format!("{}/app:v1", server.host())]).is(1, "manifest HOST/app:v1: http://HOST/v2/app/manifests/v1 is not a registry: it answered \"<html>\\u{1b}[2J\\u{202e}</html>\" (200)", "");
 }
 
 #[test]
 fn a_challenge_is_shown_escaped() {
     let challenge = "Bearer realm=\"ftp://\u{202e}evil/\",service=\"x\"";
     let server = ScriptedServer::start(move |_| Reply::new(401).header("www-authenticate", challenge));
-    scene().refuses(["manifest", &format!("{}/app:v1", server.host())]).is(4, "?", "");
+    scene().refuses(["manifest", &format!("{}/app:v1", server.host())]).is(
+        4,
+        "manifest HOST/app:v1: unauthorized (401)",
+        "log in, or check the credentials for this registry",
+    );
 }
 
 #[test]
@@ -106,5 +110,5 @@ fn a_media_type_of_terminal_controls_is_shown_escaped() {
         let reply = Reply::ok(text.clone()).header("content-type", "application/vnd.oci.image.manifest.v1+json");
         request.target.contains("/manifests/").then_some(reply)
     });
-    scene().refuses(["unpack", &format!("{}/app:v1", server.host()), "rootfs"]).is(1, "?", "");
+    scene().refuses(["unpack", &format!("{}/app:v1", server.host()), "rootfs"]).is(1, "unpack HOST/app:v1: layer 1 D1: \\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{1b}]52;c;cm0=\\u{7}\\u{9b}31m\\u{202e}\\u{d}\\u{a}error: forged is no layer that can be unpacked", "");
 }

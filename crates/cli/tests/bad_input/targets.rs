@@ -2,16 +2,16 @@
 
 use std::fs;
 
-use test_support::{Reply, ScriptedServer};
+use test_support::{Reply, Scene, ScriptedServer};
 
 use crate::{image, scene};
 
-fn refused_at(target: &str, prepare: impl FnOnce(&test_support::Scene), error: &str, hint: &str) {
+fn refused_at(target: &str, prepare: impl FnOnce(&Scene), error: &str, hint: &str) {
     let scene = scene();
     prepare(&scene);
     let server = image().serve(|_, _| None);
     let reference = format!("{}/app:v1", server.host());
-    scene.refuses(["unpack", &reference, target]).is(1, &format!("unpack {reference}: {error}"), hint);
+    scene.refuses(["unpack", &reference, target]).is(1, &format!("unpack HOST/app:v1: {error}"), hint);
     assert!(server.requests().is_empty(), "it was found out before anything was asked for");
 }
 
@@ -19,7 +19,7 @@ const ELSEWHERE: &str = "choose a directory that does not exist yet or is empty"
 
 #[test]
 fn a_target_that_is_not_empty_is_refused_before_anything_is_fetched() {
-    let full = |scene: &test_support::Scene| {
+    let full = |scene: &Scene| {
         fs::create_dir(scene.path("full")).unwrap();
         fs::write(scene.path("full/mine"), "x").unwrap();
     };
@@ -28,24 +28,24 @@ fn a_target_that_is_not_empty_is_refused_before_anything_is_fetched() {
 
 #[test]
 fn a_target_that_is_a_file_is_refused() {
-    let file = |scene: &test_support::Scene| fs::write(scene.path("file"), "x").unwrap();
+    let file = |scene: &Scene| fs::write(scene.path("file"), "x").unwrap();
     refused_at("file", file, "target file: it is not a directory", ELSEWHERE);
 }
 
 #[test]
 fn a_target_without_a_parent_is_refused() {
-    refused_at("no/rootfs", |_| (), "?", "");
+    refused_at("no/rootfs", |_| (), "directory no: No such file or directory (os error 2)", "");
 }
 
 #[test]
 fn a_target_below_a_file_is_refused() {
-    let file = |scene: &test_support::Scene| fs::write(scene.path("file"), "x").unwrap();
-    refused_at("file/rootfs", file, "?", "");
+    let file = |scene: &Scene| fs::write(scene.path("file"), "x").unwrap();
+    refused_at("file/rootfs", file, "target file/rootfs: Not a directory (os error 20)", "");
 }
 
 #[test]
 fn a_target_that_is_the_root_is_refused() {
-    refused_at("/", |_| (), "?", ELSEWHERE);
+    refused_at("/", |_| (), "target /: it is not empty", ELSEWHERE);
 }
 
 #[test]
@@ -62,47 +62,102 @@ fn a_target_that_appears_meanwhile_is_left_alone() {
         None
     });
     let reference = format!("{}/app:v1", server.host());
-    let refusal = test_support::Refusal::of(&scene.run(["unpack", &reference, "rootfs"]));
-    refusal.is(1, "?", ELSEWHERE);
+    let refusal = scene.refusal(&scene.run(["unpack", &reference, "rootfs"]));
+    refusal.is(1, "unpack HOST/app:v1: target PLACE/work/rootfs: something else appeared there meanwhile: Directory not empty (os error 39)", ELSEWHERE);
     assert_eq!(fs::read_to_string(scene.path("rootfs/mine")).unwrap(), "x");
     assert_eq!(scene.trace().into_names(), ["home", "tmp", "work", "work/rootfs", "work/rootfs/mine"]);
 }
 
-fn pull_refused(server: &ScriptedServer, target: &str, prepare: impl FnOnce(&test_support::Scene), error: &str) {
+fn pull_refused(server: &ScriptedServer, target: &str, prepare: impl FnOnce(&Scene), error: &str, hint: &str) {
     let scene = scene();
     prepare(&scene);
     let reference = format!("{}/app:v1", server.host());
-    scene.refuses(["pull", &reference, target]).is(1, &format!("pull {reference}: {error}"), "");
+    scene.refuses(["pull", &reference, target]).is(1, &format!("pull HOST/app:v1: {error}"), hint);
 }
 
 #[test]
 fn a_layout_that_is_a_file_is_refused() {
     let server = image().serve(|_, _| None);
-    pull_refused(&server, "oci:file", |scene| fs::write(scene.path("file"), "x").unwrap(), "?");
+    pull_refused(
+        &server,
+        "oci:file",
+        |scene| fs::write(scene.path("file"), "x").unwrap(),
+        "create file: File exists (os error 17)",
+        "",
+    );
 }
 
 #[test]
 fn a_directory_with_something_else_in_it_does_not_become_a_layout() {
     let server = image().serve(|_, _| None);
-    let full = |scene: &test_support::Scene| {
+    let full = |scene: &Scene| {
         fs::create_dir(scene.path("full")).unwrap();
         fs::write(scene.path("full/mine"), "x").unwrap();
     };
-    pull_refused(&server, "oci:full", full, "?");
+    pull_refused(
+        &server,
+        "oci:full",
+        full,
+        "target full: it is not empty, and not an image layout",
+        "choose an image layout, or a directory that does not exist yet or is empty",
+    );
 }
 
 #[test]
 fn a_layout_of_another_version_is_refused() {
     let server = image().serve(|_, _| None);
-    let future = |scene: &test_support::Scene| {
+    let future = |scene: &Scene| {
         fs::create_dir(scene.path("future")).unwrap();
         fs::write(scene.path("future/oci-layout"), r#"{"imageLayoutVersion":"9.0.0"}"#).unwrap();
     };
-    pull_refused(&server, "oci:future", future, "?");
+    pull_refused(
+        &server,
+        "oci:future",
+        future,
+        "open future/oci-layout: image layout version 9.0.0, only 1.0.0 is known",
+        "",
+    );
 }
 
 #[test]
 fn a_registry_that_refuses_leaves_no_new_layout_behind() {
     let server = ScriptedServer::start(|_| Reply::new(500));
-    pull_refused(&server, "oci:new", |_| (), "?");
+    pull_refused(&server, "oci:new", |_| (), "manifest HOST/app:v1: internal server error (500)", "");
+}
+
+#[test]
+fn a_layout_that_appears_meanwhile_is_added_to() {
+    let scene = scene();
+    fs::create_dir(scene.path("tree")).unwrap();
+    let build = std::sync::Mutex::new(scene.command(["build", "oci:new:mine", "tree"]));
+    let image = image();
+    let layer = image.first_layer().to_string();
+    let server = image.serve(move |_, request| {
+        if request.target.ends_with(&layer) {
+            assert!(build.lock().unwrap().output().unwrap().status.success());
+        }
+        None
+    });
+    let ran = scene.run(["pull", &format!("{}/app:v1", server.host()), "oci:new"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(scene.run(["tags", "oci:new"]).stdout, "mine\nv1\n");
+    for tag in ["mine", "v1"] {
+        assert_eq!(scene.run(["unpack", &format!("oci:new:{tag}"), tag]).code, Some(0));
+    }
+    assert!(!scene.trace().into_names().iter().any(|name| name.contains(".gantri")));
+}
+
+#[test]
+fn an_existing_layout_keeps_what_it_has_when_a_pull_fails() {
+    let scene = scene();
+    fs::create_dir(scene.path("tree")).unwrap();
+    assert_eq!(scene.run(["build", "oci:images:mine", "tree"]).code, Some(0));
+    let server = ScriptedServer::start(|_| Reply::new(404));
+    scene.refuses(["pull", &format!("{}/app:v1", server.host()), "oci:images"]);
+    let image = image();
+    let layer = image.first_layer().clone();
+    let server = image.serve_but(&layer, Reply::ok("wrong"));
+    assert_eq!(scene.run(["pull", &format!("{}/app:v1", server.host()), "oci:images"]).code, Some(1));
+    assert_eq!(scene.run(["tags", "oci:images"]).stdout, "mine\n");
+    assert!(!scene.trace().into_names().iter().any(|name| name.contains(".gantri")));
 }

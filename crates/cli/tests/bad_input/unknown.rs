@@ -24,7 +24,11 @@ fn an_unknown_tag_is_told_with_the_tags_that_there_are() {
     let (_running, host) = registry(&scene);
     for command in [vec!["digest"], vec!["manifest"], vec!["config"]] {
         let reference = format!("{host}/team/app:v3");
-        scene.refuses([command, vec![&reference]].concat()).is(3, "?", "?");
+        scene.refuses([command, vec![&reference]].concat()).is(
+            3,
+            "manifest HOST/team/app:v3: not found; an answer to head carries no reason (404)",
+            "tags there are: v1, v2",
+        );
     }
 }
 
@@ -33,16 +37,32 @@ fn an_unknown_tag_is_neither_pulled_nor_unpacked() {
     let scene = scene();
     let (_running, host) = registry(&scene);
     let reference = format!("{host}/team/app:v3");
-    scene.refuses(["pull", &reference, "oci:new"]).is(3, "?", "?");
-    scene.refuses(["unpack", &reference, "rootfs"]).is(3, "?", "?");
+    scene.refuses(["pull", &reference, "oci:new"]).is(
+        3,
+        "pull HOST/team/app:v3: manifest HOST/team/app:v3: team/app: manifest v3 unknown (404 MANIFEST_UNKNOWN)",
+        "tags there are: v1, v2",
+    );
+    scene.refuses(["unpack", &reference, "rootfs"]).is(
+        3,
+        "unpack HOST/team/app:v3: manifest HOST/team/app:v3: team/app: manifest v3 unknown (404 MANIFEST_UNKNOWN)",
+        "tags there are: v1, v2",
+    );
 }
 
 #[test]
 fn an_unknown_repository_is_told_with_the_repositories_that_there_are() {
     let scene = scene();
     let (_running, host) = registry(&scene);
-    scene.refuses(["tags", &format!("{host}/team/other")]).is(3, "?", "?");
-    scene.refuses(["unpack", &format!("{host}/team/other:v1"), "rootfs"]).is(3, "?", "?");
+    scene.refuses(["tags", &format!("{host}/team/other")]).is(
+        3,
+        "tags of HOST/team/other: team/other: repository unknown (404 NAME_UNKNOWN)",
+        "repositories there are: team/app",
+    );
+    scene.refuses(["unpack", &format!("{host}/team/other:v1"), "rootfs"]).is(
+        3,
+        "unpack HOST/team/other:v1: manifest HOST/team/other:v1: team/other: repository unknown (404 NAME_UNKNOWN)",
+        "repositories there are: team/app",
+    );
 }
 
 #[test]
@@ -50,8 +70,16 @@ fn an_unknown_digest_is_told() {
     let scene = scene();
     let (_running, host) = registry(&scene);
     let digest = format!("sha256:{}", "ab".repeat(32));
-    scene.refuses(["manifest", &format!("{host}/team/app@{digest}")]).is(3, "?", "?");
-    scene.refuses(["blob", &format!("{host}/team/app@{digest}")]).is(3, "?", "?");
+    scene.refuses(["manifest", &format!("{host}/team/app@{digest}")]).is(
+        3,
+        "manifest HOST/team/app@D1: team/app: manifest D1 unknown (404 MANIFEST_UNKNOWN)",
+        "",
+    );
+    scene.refuses(["blob", &format!("{host}/team/app@{digest}")]).is(
+        3,
+        "blob HOST/team/app@D1: team/app: blob D1 unknown (404 BLOB_UNKNOWN)",
+        "",
+    );
 }
 
 #[test]
@@ -70,32 +98,60 @@ fn an_unknown_platform_is_told_with_the_platforms_that_there_are() {
         request.target.ends_with("/manifests/v1").then(index)
     });
     let reference = format!("{}/app:v1", server.host());
-    scene.refuses(["unpack", &reference, "rootfs", "--platform", "linux/s390x"]).is(3, "?", "?");
-    scene.refuses(["pull", &reference, "oci:new", "--platform", "windows/amd64"]).is(3, "?", "?");
+    scene.refuses(["unpack", &reference, "rootfs", "--platform", "linux/s390x"]).is(
+        3,
+        "unpack HOST/app:v1: index D1: no image for platform linux/s390x (there are: linux/amd64, linux/arm64/v8)",
+        "ask for one of the platforms that are there",
+    );
+    scene.refuses(["pull", &reference, "oci:new", "--platform", "windows/amd64"]).is(
+        3,
+        "pull HOST/app:v1: index D1: no image for platform windows/amd64 (there are: linux/amd64, linux/arm64/v8)",
+        "ask for one of the platforms that are there",
+    );
 }
 
 #[test]
 fn an_unknown_tag_of_a_layout_is_told_with_the_tags_that_there_are() {
     let scene = scene();
     drop(registry(&scene));
-    scene.refuses(["digest", "oci:images:v9"]).is(3, "?", "?");
-    scene.refuses(["unpack", "oci:images:v9", "rootfs"]).is(3, "?", "?");
+    scene.refuses(["digest", "oci:images:v9"]).is(
+        3,
+        "manifest oci:images:v9: images: manifest v9 unknown",
+        "tags there are: v1",
+    );
+    scene.refuses(["unpack", "oci:images:v9", "rootfs"]).is(
+        3,
+        "unpack oci:images:v9: images: manifest v9 unknown",
+        "tags there are: v1",
+    );
 }
 
 #[test]
 fn a_directory_that_is_no_layout_is_told() {
     let scene = scene();
     std::fs::create_dir(scene.path("plain")).unwrap();
-    scene.refuses(["digest", "oci:plain:v1"]).is(1, "?", "");
-    scene.refuses(["tags", "oci:absent"]).is(1, "?", "");
+    scene.refuses(["digest", "oci:plain:v1"]).is(
+        1,
+        "manifest oci:plain:v1: open plain: not an image layout, it has no oci-layout",
+        "",
+    );
+    scene.refuses(["tags", "oci:absent"]).is(
+        1,
+        "tags of oci:absent: open absent: not an image layout, it has no oci-layout",
+        "",
+    );
 }
 
 #[test]
 fn a_foreign_registry_s_words_for_what_is_unknown_are_kept() {
     let body = |code: &str, message: &str| format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
     let cases = [
-        ("MANIFEST_UNKNOWN", "manifest unknown", "?"),
-        ("NAME_UNKNOWN", "repository name not known to registry", "?"),
+        ("MANIFEST_UNKNOWN", "manifest unknown", "manifest HOST/app:v1: manifest unknown (404 MANIFEST_UNKNOWN)"),
+        (
+            "NAME_UNKNOWN",
+            "repository name not known to registry",
+            "manifest HOST/app:v1: repository name not known to registry (404 NAME_UNKNOWN)",
+        ),
     ];
     for (code, message, error) in cases {
         let body = body(code, message);
@@ -113,6 +169,10 @@ fn a_layer_that_the_registry_has_lost_is_told() {
     let server = image.serve_but(&lost, Reply::new(404));
     let scene = scene();
     let reference = format!("{}/app:v1", server.host());
-    scene.refuses(["unpack", &reference, "rootfs"]).is(3, "?", "");
-    scene.refuses(["pull", &reference, "oci:new"]).is(3, "?", "");
+    scene.refuses(["unpack", &reference, "rootfs"]).is(
+        3,
+        "unpack HOST/app:v1: layer 1 D1: blob HOST/app@D1: not found (404)",
+        "",
+    );
+    scene.refuses(["pull", &reference, "oci:new"]).is(3, "pull HOST/app:v1: blob HOST/app@D1: not found (404)", "");
 }

@@ -1,17 +1,21 @@
 //! Manifests, configs and layers that are not the bytes that their digest and size name.
 
 use test_support::image::manifest_reply;
-use test_support::{Body, Image, Reply, ScriptedServer};
+use test_support::{Body, Image, Ran, Refusal, Reply, ScriptedServer};
 
 use crate::{image, scene};
 
-/// Neither `pull` nor `unpack` takes it.
-fn refused(server: &ScriptedServer, error: &str, hint: &str) {
+/// Neither `unpack` nor `pull` takes it.
+fn refused(server: &ScriptedServer, unpack_error: &str, pull_error: &str) {
+    let [unpack, pull] = both(server);
+    unpack.is(1, &format!("unpack HOST/app:v1: {unpack_error}"), "");
+    pull.is(1, &format!("pull HOST/app:v1: {pull_error}"), "");
+}
+
+fn both(server: &ScriptedServer) -> [Refusal; 2] {
     let scene = scene();
     let reference = format!("{}/app:v1", server.host());
-    for (verb, target) in [("unpack", "rootfs"), ("pull", "oci:new")] {
-        scene.refuses([verb, &reference, target]).is(1, &format!("{verb} {reference}: {error}"), hint);
-    }
+    [scene.refuses(["unpack", &reference, "rootfs"]), scene.refuses(["pull", &reference, "oci:new"])]
 }
 
 /// The bytes with one bit changed.
@@ -22,33 +26,35 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn config_served_as(reply: impl Fn(&[u8]) -> Reply) -> (ScriptedServer, Image) {
+fn config_served_as(reply: impl Fn(&[u8]) -> Reply) -> ScriptedServer {
     let image = image();
-    let reply = reply(&image.blobs[image.config()]);
-    (image.clone().serve_but(image.config(), reply), image)
+    served_as(image.clone(), image.config(), reply)
 }
 
-fn layer_served_as(reply: impl Fn(&[u8]) -> Reply) -> (ScriptedServer, Image) {
+fn layer_served_as(reply: impl Fn(&[u8]) -> Reply) -> ScriptedServer {
     let image = image();
-    let reply = reply(&image.blobs[image.first_layer()]);
-    (image.clone().serve_but(image.first_layer(), reply), image)
+    served_as(image.clone(), image.first_layer(), reply)
+}
+
+/// Serves one blob otherwise than it is; what is said about it without its bytes stays right.
+fn served_as(image: Image, blob: &gantri::Digest, reply: impl Fn(&[u8]) -> Reply) -> ScriptedServer {
+    let reply = reply(&image.blobs[blob]);
+    let end = format!("/blobs/{blob}");
+    image.serve(move |_, request| (request.method == "GET" && request.target.ends_with(&end)).then(|| reply.clone()))
 }
 
 #[test]
 fn a_manifest_that_is_not_what_its_digest_names_is_refused() {
-    let wrong = image();
-    let asked = wrong.manifest.digest().to_string().replace(|_: char| false, "");
-    let asked = format!("{}{}", &asked[..asked.len() - 4], "0000");
-    let digest = wrong.manifest.digest().clone();
-    let server = wrong.serve(|image, request| {
-        let plain = Reply::ok(image.manifest.bytes().clone()).header("content-type", image.manifest.media_type().as_str());
+    let asked = gantri::Digest::of(b"another");
+    let server = image().serve(|image, request| {
+        let plain =
+            Reply::ok(image.manifest.bytes().clone()).header("content-type", image.manifest.media_type().as_str());
         request.target.contains("/manifests/").then_some(plain)
     });
     let scene = scene();
     let reference = format!("{}/app@{asked}", server.host());
-    let error = format!("? {digest}");
     for (verb, target) in [("unpack", "rootfs"), ("pull", "oci:new")] {
-        scene.refuses([verb, &reference, target]).is(1, &error, "");
+        scene.refuses([verb, &reference, target]).is(1, &format!("{verb} HOST/app@D1: ?"), "");
     }
 }
 
@@ -60,7 +66,7 @@ fn a_manifest_that_is_not_what_its_header_names_is_refused() {
             .header("docker-content-digest", format!("sha256:{}", "ab".repeat(32)));
         request.target.contains("/manifests/").then_some(lie)
     });
-    refused(&server, "?", "");
+    refused(&server, "manifest HOST/app:v1: digest is D1, not D2", "manifest HOST/app:v1: digest is D1, not D2");
 }
 
 #[test]
@@ -70,7 +76,7 @@ fn a_short_manifest_is_refused() {
         let cut = manifest_reply(&image.manifest).body(Body::Whole(bytes.slice(..bytes.len() - 1)));
         request.target.contains("/manifests/").then_some(cut)
     });
-    refused(&server, "?", "");
+    refused(&server, "manifest HOST/app:v1: digest is D1, not D2", "manifest HOST/app:v1: digest is D1, not D2");
 }
 
 #[test]
@@ -79,7 +85,11 @@ fn a_manifest_that_breaks_off_is_refused() {
         let cut = manifest_reply(&image.manifest).body(Body::Cut(image.manifest.bytes().clone(), 40));
         request.target.contains("/manifests/").then_some(cut)
     });
-    refused(&server, "?", "");
+    refused(
+        &server,
+        "manifest HOST/app:v1: body: broke off: error reading a body from connection: end of file before message length reached",
+        "manifest HOST/app:v1: body: broke off: error reading a body from connection: end of file before message length reached",
+    );
 }
 
 #[test]
@@ -89,7 +99,7 @@ fn a_long_manifest_is_refused() {
         let long = manifest_reply(&image.manifest).body(Body::Whole(longer.into()));
         request.target.contains("/manifests/").then_some(long)
     });
-    refused(&server, "?", "");
+    refused(&server, "manifest HOST/app:v1: digest is D1, not D2", "manifest HOST/app:v1: digest is D1, not D2");
 }
 
 #[test]
@@ -98,78 +108,124 @@ fn an_endless_manifest_is_refused_at_the_limit() {
         let endless = manifest_reply(&image.manifest).body(Body::Endless(vec![b' '; 1 << 16].into()));
         request.target.contains("/manifests/").then_some(endless)
     });
-    refused(&server, "?", "");
+    refused(
+        &server,
+        "manifest HOST/app:v1: body: over the limit manifest = 8388608",
+        "manifest HOST/app:v1: body: over the limit manifest = 8388608",
+    );
 }
 
 #[test]
 fn a_config_with_a_flipped_bit_is_refused() {
-    let (server, image) = config_served_as(|bytes| Reply::ok(flipped(bytes)));
-    refused(&server, &format!("? {}", image.config()), "");
+    let server = config_served_as(|bytes| Reply::ok(flipped(bytes)));
+    refused(&server, "config D1: digest D1 expected, D2 received", "blob D1: digest D2 received");
 }
 
 #[test]
 fn a_short_config_is_refused() {
-    let (server, image) = config_served_as(|bytes| Reply::ok(bytes[..bytes.len() - 1].to_vec()));
-    refused(&server, &format!("? {}", image.config()), "");
+    let server = config_served_as(|bytes| Reply::ok(bytes[..bytes.len() - 1].to_vec()));
+    refused(
+        &server,
+        "config D1: digest D1: size 163 expected, 162 received",
+        "blob D1: size 163 expected, 162 received",
+    );
 }
 
 #[test]
 fn a_long_config_is_refused() {
-    let (server, image) = config_served_as(|bytes| Reply::ok([bytes, b"x"].concat()));
-    refused(&server, &format!("? {}", image.config()), "");
+    let server = config_served_as(|bytes| Reply::ok([bytes, b"x"].concat()));
+    refused(
+        &server,
+        "config D1: digest D1: size 163 expected, at least 164 received",
+        "blob D1: size 163 expected, at least 164 received",
+    );
+}
+
+/// How many bytes came before it was noticed depends on the network.
+fn endless(server: &ScriptedServer, what: &str, size: u64) {
+    let [unpack, pull] = both(server);
+    let end = format!(" received for a blob of {size}");
+    unpack.is_like(1, &format!("unpack HOST/app:v1: {what} D1: "), "");
+    pull.is_like(1, "pull HOST/app:v1: blob ", "");
+    for refusal in [unpack, pull] {
+        let enough = refusal.error.ends_with(&end)
+            || refusal.error.contains(&format!("size {size} expected, at least "))
+            || refusal.error.ends_with(&format!("body: {size} bytes expected, more received"));
+        assert!(enough, "{refusal:?}");
+    }
 }
 
 #[test]
 fn an_endless_config_is_refused() {
-    let (server, image) = config_served_as(|bytes| Reply::new(200).body(Body::Endless(bytes.to_vec().into())));
-    refused(&server, &format!("? {}", image.config()), "");
+    let server = config_served_as(|bytes| Reply::new(200).body(Body::Endless(bytes.to_vec().into())));
+    endless(&server, "config", 163);
 }
 
 #[test]
 fn a_layer_with_a_flipped_bit_is_refused() {
-    let (server, image) = layer_served_as(|bytes| Reply::ok(flipped(bytes)));
-    refused(&server, &format!("? {}", image.first_layer()), "");
+    let server = layer_served_as(|bytes| Reply::ok(flipped(bytes)));
+    refused(&server, "layer 1 D1: digest D1 expected, D2 received", "blob D1: digest D2 received");
 }
 
 #[test]
 fn a_short_layer_is_refused() {
-    let (server, image) = layer_served_as(|bytes| Reply::ok(bytes[..bytes.len() - 1].to_vec()));
-    refused(&server, &format!("? {}", image.first_layer()), "");
+    let server = layer_served_as(|bytes| Reply::ok(bytes[..bytes.len() - 1].to_vec()));
+    refused(&server, "layer 1 D1: size 140 expected, 139 received", "blob D1: size 140 expected, 139 received");
 }
 
 #[test]
 fn a_long_layer_is_refused() {
-    let (server, image) = layer_served_as(|bytes| Reply::ok([bytes, b"x"].concat()));
-    refused(&server, &format!("? {}", image.first_layer()), "");
+    let server = layer_served_as(|bytes| Reply::ok([bytes, b"x"].concat()));
+    refused(
+        &server,
+        "layer 1 D1: size 140 expected, at least 141 received",
+        "blob D1: size 140 expected, at least 141 received",
+    );
 }
 
 #[test]
 fn an_endless_layer_is_refused() {
-    let (server, image) = layer_served_as(|bytes| Reply::new(200).body(Body::Endless(bytes.to_vec().into())));
-    refused(&server, &format!("? {}", image.first_layer()), "");
+    let server = layer_served_as(|bytes| Reply::new(200).body(Body::Endless(bytes.to_vec().into())));
+    endless(&server, "layer 1", 140);
 }
 
 #[test]
 fn a_layer_that_breaks_off_again_and_again_is_refused() {
-    let (server, image) = layer_served_as(|bytes| Reply::ok("").body(Body::Cut(bytes.to_vec().into(), 10)));
-    refused(&server, &format!("? {}", image.first_layer()), "");
+    let server = layer_served_as(|bytes| Reply::ok("").body(Body::Cut(bytes.to_vec().into(), 10)));
+    refused(
+        &server,
+        "layer 1 D1: blob HOST/app@D1: body: broke off: error reading a body from connection: end of file before message length reached",
+        "blob HOST/app@D1: body: broke off: error reading a body from connection: end of file before message length reached",
+    );
 }
 
 #[test]
 fn an_empty_layer_is_refused() {
-    let (server, image) = layer_served_as(|_| Reply::ok(""));
-    refused(&server, &format!("? {}", image.first_layer()), "");
+    let server = layer_served_as(|_| Reply::ok(""));
+    refused(&server, "layer 1 D1: size 140 expected, 0 received", "blob D1: size 140 expected, 0 received");
 }
 
 #[test]
 fn a_page_in_place_of_a_layer_is_refused() {
-    let (server, image) = layer_served_as(|_| Reply::ok("<html>log in</html>").header("content-type", "text/html"));
-    refused(&server, &format!("? {}", image.first_layer()), "");
+    let server = layer_served_as(|_| Reply::ok("<html>log in</html>").header("content-type", "text/html"));
+    refused(
+        &server,
+        "layer 1 D1: blob HOST/app@D1: http://HOST/v2/app/blobs/D1 is not a registry: it answered \"<html>log in</html>\" (200)",
+        "blob HOST/app@D1: http://HOST/v2/app/blobs/D1 is not a registry: it answered \"<html>log in</html>\" (200)",
+    );
 }
 
 #[test]
+fn a_layer_without_an_end_and_with_a_length_is_refused() {
+    let server = layer_served_as(|bytes| Reply::new(200).length(1 << 40).body(Body::Endless(bytes.to_vec().into())));
+    endless(&server, "layer 1", 140);
+}
+
+/// Bytes are printed as they come, so the verdict can only stand at their end.
+#[test]
 fn a_blob_that_is_not_what_its_digest_names_ends_in_an_error() {
-    let (server, image) = layer_served_as(|bytes| Reply::ok(flipped(bytes)));
+    let image = image();
+    let server = served_as(image.clone(), image.first_layer(), |bytes| Reply::ok(flipped(bytes)));
     let ran = scene().run(["blob", &format!("{}/app@{}", server.host(), image.first_layer())]);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), "?"));
+    Refusal::of(&Ran { stdout: String::new(), ..ran }).is(1, "blob HOST/app@D1: digest D1 expected, D2 received", "");
 }

@@ -134,14 +134,14 @@ mod tests {
     #[test]
     fn answers_are_credentials_none_or_errors_without_the_answer() {
         let helper = Helper::new("x").unwrap();
-        let understood = |success, text: &str| {
-            match helper.understand(&Answer { success, output: Zeroizing::new(text.as_bytes().to_vec()) }) {
-                Ok(None) => "none".to_owned(),
-                Ok(Some(Credential::Basic { username, password })) => format!("{username}:{}", password.expose()),
-                Ok(Some(Credential::IdentityToken(token))) => format!("token {}", token.expose()),
-                Ok(Some(other)) => format!("{other:?}"),
-                Err(error) => error.to_string(),
-            }
+        let understood = |success, text: &str| match helper
+            .understand(&Answer { success, output: Zeroizing::new(text.as_bytes().to_vec()) })
+        {
+            Ok(None) => "none".to_owned(),
+            Ok(Some(Credential::Basic { username, password })) => format!("{username}:{}", password.expose()),
+            Ok(Some(Credential::IdentityToken(token))) => format!("token {}", token.expose()),
+            Ok(Some(other)) => format!("{other:?}"),
+            Err(error) => error.to_string(),
         };
         assert_eq!(understood(true, r#"{"ServerURL":"s","Username":"u","Secret":"p"}"#), "u:p");
         assert_eq!(understood(true, r#"{"Username":"<token>","Secret":"t"}"#), "token t");

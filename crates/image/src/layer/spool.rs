@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -25,6 +25,8 @@ const CHUNKS_IN_FLIGHT: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Spool {
     file: File,
+    /// Where the file has no name.
+    dir: PathBuf,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -63,7 +65,7 @@ impl Spool {
         let file = tempfile::tempfile_in(dir)
             .map_err(|error| Error::io(format!("temporary file in {}", dir.display()), error))?;
         let state = State { written: 0, phase: Phase::Growing };
-        let spool = Arc::new(Self { file, state: Mutex::new(state), changed: Condvar::new() });
+        let spool = Arc::new(Self { file, dir: dir.to_owned(), state: Mutex::new(state), changed: Condvar::new() });
         Ok((Inlet(Arc::clone(&spool)), spool))
     }
 
@@ -114,7 +116,10 @@ impl Spool {
         let mut check = Check::of(layer)?;
         while let Some(chunk) = chunks.blocking_recv() {
             check.update(&chunk)?;
-            (&self.file).write_all(&chunk).map_err(|error| Error::io("write a layer to its temporary file", error))?;
+            (&self.file).write_all(&chunk).map_err(|error| {
+                let what = format!("write {} bytes to a temporary file in {}", layer.size, self.dir.display());
+                Error::io(what, error)
+            })?;
             self.change(|state| state.written += chunk.len() as u64);
         }
         check.finish()?;

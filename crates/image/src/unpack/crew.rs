@@ -91,7 +91,7 @@ impl Work {
         let mut tree = Tree::open(staging.open()?, TreeOptions::new(limits.clone()))?;
         let on_cause = |error| verdict.give(Err(error));
         let pipeline = Pipeline { diff_ids: &diff_ids, limits: &limits, stop, on_cause: &on_cause };
-        let ran = pipeline.run(incoming, &mut |archive, _| tree.apply(archive));
+        let ran = pipeline.run(incoming, &mut |archive| tree.apply(archive));
         if ran.is_err() {
             return Ok(None);
         }

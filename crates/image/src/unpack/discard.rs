@@ -1,10 +1,11 @@
 //! Takes a name out of a directory, with all that is beneath it.
 //!
 //! Without recursion and with two handles, whatever the depth (T10): directories within the one being removed are
-//! renamed to its top, so that depth becomes breadth. Works on handles only, never follows a link, never goes up.
+//! renamed to its top, so that depth becomes breadth. Works on handles only, never follows a link, never goes up. A
+//! directory whose mode locks its owner out is unlocked first: it is on its way out.
 
-use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::{Errno, Result};
@@ -25,6 +26,9 @@ const LISTING: usize = 32 << 10;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// As root.rs opens directories: no right to read it is needed.
+const PINNED: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// Removes `name` from `parent`.
 pub(super) fn discard(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Removed> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
@@ -38,7 +42,7 @@ pub(super) fn discard(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Removed> {
         Err(Errno::NOTEMPTY | Errno::EXIST) => {}
         Err(errno) => return Err(errno),
     }
-    let top = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
+    let top = open(parent, &CString::new(name).map_err(|_| Errno::INVAL)?)?;
     let names = Flattening { top: top.as_fd(), hoisted: 0, names: 0 }.run()?;
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?;
     Ok(Removed::Directory { names })
@@ -77,7 +81,7 @@ impl Flattening<'_> {
 
     /// Empties a directory at the top by hoisting its own directories beside it, then removes it.
     fn dissolve(&mut self, name: &CStr) -> Result<()> {
-        let directory = rustix::fs::openat(self.top, name, DIRECTORY, Mode::empty())?;
+        let directory = open(self.top, name)?;
         let directory = directory.as_fd();
         empty(directory, |child| match self.unlink(directory, child)? {
             Unlinked::Gone => Ok(()),
@@ -88,10 +92,16 @@ impl Flattening<'_> {
 
     /// Moves a directory to the top under a name that is free there.
     fn hoist(&mut self, from: BorrowedFd<'_>, child: &CStr) -> Result<()> {
+        let mut unlocked = false;
         loop {
             self.hoisted += 1;
             match rustix::fs::renameat(from, child, self.top, format!(".gantri-{}", self.hoisted)) {
                 Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                // Another parent is a change of its `..`, which needs leave to write to it.
+                Err(Errno::ACCESS) if !unlocked => {
+                    unlock(from, child)?;
+                    unlocked = true;
+                }
                 outcome => return outcome,
             }
         }
@@ -110,6 +120,27 @@ impl Flattening<'_> {
             outcome => outcome.map(|()| Unlinked::Gone),
         }
     }
+}
+
+/// Opens a directory to empty it.
+fn open(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let directory = match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            unlock(parent, name)?;
+            rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?
+        }
+        opened => opened?,
+    };
+    if !Mode::from_raw_mode(rustix::fs::fstat(&directory)?.st_mode).contains(Mode::RWXU) {
+        rustix::fs::fchmod(&directory, Mode::RWXU)?;
+    }
+    Ok(directory)
+}
+
+/// By way of a handle, for a mode set by name would be set through a link that takes the directory's place (T5).
+fn unlock(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let pinned = rustix::fs::openat(parent, name, PINNED, Mode::empty())?;
+    rustix::fs::chmod(format!("/proc/self/fd/{}", pinned.as_raw_fd()), Mode::RWXU)
 }
 
 enum Unlinked {

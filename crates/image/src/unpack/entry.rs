@@ -6,16 +6,16 @@
 //! link is an error, as with GNU tar and containerd.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, makedev};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::contents::write_contents;
 use super::marks::Mark;
-use super::metadata::{Privilege, Restorer};
+use super::metadata::Restorer;
 use super::notices::Loss;
 use super::path::{self, shown};
 use super::root::{Directory, Missing};
@@ -25,10 +25,11 @@ use super::whiteout::{self, Name};
 use super::xattr::{self, Admitted};
 
 /// Where an entry goes.
-struct At<'a> {
-    directory: Arc<Directory>,
-    name: &'a [u8],
-    plain: Vec<u8>,
+pub(super) struct At<'a> {
+    pub(super) directory: Arc<Directory>,
+    pub(super) name: &'a [u8],
+    /// Its path without links.
+    pub(super) plain: Vec<u8>,
 }
 
 /// Not open to others, and to the owner for all that comes beneath it.
@@ -132,95 +133,17 @@ impl Tree {
         Ok(())
     }
 
-    fn place_symlink(&mut self, at: &At<'_>, member: &Member) -> Result<()> {
-        let target = member.link.as_slice();
-        if target.is_empty() {
-            return Err(invalid("a symbolic link to nothing"));
-        }
-        // The kernel counts the NUL at the end.
-        if target.len() >= self.limits.unpack_path.min(4096) {
-            return Err(Error::limit("a link's target", "unpack_path", self.limits.unpack_path));
-        }
-        self.make(at, |directory, name| rustix::fs::symlinkat(target, directory, name))?;
-        self.restorer.set_link(at.directory.as_fd(), at.name, &at.plain, &member.metadata)
-    }
-
-    /// Another name for what this tree already holds. The target is found like every path, within the root and without
-    /// following its last component (T4). Its metadata is the target's, whatever the entry says.
-    fn place_hard_link(&mut self, at: &At<'_>, member: &Member) -> Result<()> {
-        let mut target = Vec::new();
-        path::normalize(&member.link, &self.limits, &mut target)
-            .map_err(|error| error.during(format_args!("hard link to {}", shown(&member.link))))?;
-        let (parent, name) = path::split(&target);
-        let absent = || invalid(format!("a hard link to {}, which is not there", shown(&member.link)));
-        let directory = self.root.directory(parent, Missing::Report)?.ok_or_else(absent)?;
-        let plain = child(&directory.path, name);
-        if name.is_empty() {
-            return Err(invalid("a hard link to the root"));
-        }
-        if plain == at.plain {
-            return Self::check_link_to_itself(at);
-        }
-        match self.attempt(at, |to, to_name| rustix::fs::linkat(&*directory, name, to, to_name, AtFlags::empty()))? {
-            Ok(()) => Ok(()),
-            Err(Errno::PERM) if is_directory(&directory, name, &plain)? => {
-                Err(invalid(format!("a hard link to {}, which is a directory", shown(&member.link))))
-            }
-            Err(Errno::NOENT) if self.unmade.contains(&plain) => {
-                self.restorer.note(Loss::LinkToDevice, &at.plain);
-                self.leave_unmade(at)
-            }
-            Err(Errno::NOENT) => Err(absent()),
-            Err(errno) => Err(Error::io(format!("link it to {}", shown(&target)), errno.into())),
-        }
-    }
-
-    /// Nothing is to be done, and what stands there must not be removed first; but it must be there.
-    fn check_link_to_itself(at: &At<'_>) -> Result<()> {
-        match kind_of(&at.directory, at.name, &at.plain)? {
-            None => Err(invalid("a hard link to itself, which is not there")),
-            Some(FileType::Directory) => Err(invalid("a hard link to itself, which is a directory")),
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn place_node(&mut self, at: &At<'_>, member: &Member) -> Result<()> {
-        let kind = match member.kind {
-            Kind::CharDevice => FileType::CharacterDevice,
-            Kind::BlockDevice => FileType::BlockDevice,
-            _ => FileType::Fifo,
-        };
-        if kind != FileType::Fifo && self.restorer.privilege() == Privilege::User {
-            self.restorer.note(Loss::Device, &at.plain);
-            return self.leave_unmade(at);
-        }
-        let (mode, device) = (Mode::from_raw_mode(member.metadata.mode), makedev(member.device.0, member.device.1));
-        let outcome = self.attempt(at, |directory, name| rustix::fs::mknodat(directory, name, kind, mode, device))?;
-        match outcome {
-            Ok(()) => self.restorer.set_node(at.directory.as_fd(), at.name, &at.plain, &member.metadata),
-            // Root in name only: a container without the capability.
-            Err(Errno::PERM) if kind != FileType::Fifo => {
-                self.restorer.note(Loss::Device, &at.plain);
-                self.leave_unmade(at)
-            }
-            Err(errno) => Err(Error::io("make the device or fifo", errno.into())),
-        }
-    }
-
-    /// What was there is gone all the same, for the layer put something else in its place.
-    fn leave_unmade(&mut self, at: &At<'_>) -> Result<()> {
-        self.take_away(at.directory.as_fd(), at.name, &at.plain)?;
-        self.unmade.insert(at.plain.clone());
-        Ok(())
-    }
-
     /// Makes something new at a place, after removing what is there.
-    fn make<T>(&mut self, at: &At<'_>, make: impl Fn(&Directory, &[u8]) -> rustix::io::Result<T>) -> Result<T> {
+    pub(super) fn make<T>(
+        &mut self,
+        at: &At<'_>,
+        make: impl Fn(&Directory, &[u8]) -> rustix::io::Result<T>,
+    ) -> Result<T> {
         self.attempt(at, make)?.map_err(|errno| Error::io("make it", errno.into()))
     }
 
     /// As `make`, with the kernel's last word left to the caller.
-    fn attempt<T>(
+    pub(super) fn attempt<T>(
         &mut self,
         at: &At<'_>,
         make: impl Fn(&Directory, &[u8]) -> rustix::io::Result<T>,
@@ -282,36 +205,12 @@ impl Tree {
     }
 }
 
-fn write_contents(mut file: &File, archive: &mut Archive<'_>, member: &Member) -> Result<()> {
-    let failed = |error| Error::io("write it", error);
-    let Some(sparse) = &member.sparse else {
-        return write_piece(file, archive, member.size);
-    };
-    for chunk in sparse.chunks.iter().filter(|chunk| chunk.length > 0) {
-        file.seek(SeekFrom::Start(chunk.offset)).map_err(failed)?;
-        write_piece(file, archive, chunk.length)?;
-    }
-    file.set_len(sparse.size).map_err(failed)
-}
-
-fn write_piece(mut file: &File, archive: &mut Archive<'_>, mut length: u64) -> Result<()> {
-    while length > 0 {
-        let piece = archive.contents(length)?;
-        if piece.is_empty() {
-            return Err(invalid("its contents end too early"));
-        }
-        file.write_all(piece).map_err(|error| Error::io("write it", error))?;
-        length -= piece.len() as u64;
-    }
-    Ok(())
-}
-
-fn is_directory(directory: &Directory, name: &[u8], plain: &[u8]) -> Result<bool> {
+pub(super) fn is_directory(directory: &Directory, name: &[u8], plain: &[u8]) -> Result<bool> {
     Ok(kind_of(directory, name, plain)? == Some(FileType::Directory))
 }
 
 /// What stands at a name, links not followed.
-fn kind_of(directory: &Directory, name: &[u8], plain: &[u8]) -> Result<Option<FileType>> {
+pub(super) fn kind_of(directory: &Directory, name: &[u8], plain: &[u8]) -> Result<Option<FileType>> {
     match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
         Err(Errno::NOENT) => Ok(None),
@@ -319,6 +218,6 @@ fn kind_of(directory: &Directory, name: &[u8], plain: &[u8]) -> Result<Option<Fi
     }
 }
 
-fn invalid(rule: impl Into<String>) -> Error {
+pub(super) fn invalid(rule: impl Into<String>) -> Error {
     Error::new(ErrorKind::LayerInvalid, rule)
 }

@@ -6,24 +6,27 @@
 
 mod archive;
 mod block;
+mod contents;
 mod crew;
 mod directories;
 mod discard;
 mod entry;
 mod fetch;
 mod folding;
+mod links;
 mod marks;
 mod metadata;
+mod nodes;
 mod notices;
 mod path;
 mod pipeline;
-mod remove;
 mod root;
 mod staging;
 mod tar;
 #[cfg(test)]
 mod tarball;
 mod tree;
+mod walk;
 mod whiteout;
 mod xattr;
 
@@ -43,7 +46,7 @@ use self::fetch::Fetch;
 use self::pipeline::Incoming;
 use self::staging::Target;
 use self::tree::Summary;
-use crate::resolve::{Resolved, place, resolve};
+use crate::resolve::{Resolved, resolve};
 
 /// Unpacks an image: where from, and how.
 #[derive(Clone, Debug)]
@@ -118,11 +121,7 @@ impl Unpack {
     /// Atomic: the tree is at `dir` as a whole or not at all, and nothing else stays behind. Dropping the future waits
     /// until what was written so far is removed.
     pub async fn to(self, dir: impl Into<PathBuf>) -> Result<Unpacked> {
-        let what = format!("unpack {}", place(&self.repo, &self.at));
-        self.run(dir.into()).await.map_err(|error| error.during(what))
-    }
-
-    async fn run(self, dir: PathBuf) -> Result<Unpacked> {
+        let dir = dir.into();
         let target = task::spawn_blocking(move || Target::check(&dir)).await;
         let target =
             target.map_err(|error| Error::new(ErrorKind::Unavailable, format!("look at the target: {error}")))??;

@@ -99,7 +99,7 @@ impl Pipeline<'_> {
     pub(crate) fn run(
         &self,
         incoming: Receiver<Incoming>,
-        apply: &mut dyn FnMut(&mut dyn BufRead, usize) -> Result<()>,
+        apply: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
     ) -> Result<(), Interrupted> {
         let (to_apply, to_be_applied) = channel();
         let (to_hash, to_be_hashed) = channel();
@@ -182,12 +182,12 @@ impl Pipeline<'_> {
     fn apply_all(
         &self,
         pieces: Receiver<Piece>,
-        apply: &mut dyn FnMut(&mut dyn BufRead, usize) -> Result<()>,
+        apply: &mut dyn FnMut(&mut dyn BufRead) -> Result<()>,
     ) -> Result<(), Failure> {
         let mut archive = Archive::new(pieces, self.stop);
-        for index in 0..self.diff_ids.len() {
+        for _ in self.diff_ids {
             let layer = archive.begin()?;
-            match apply(&mut archive, index) {
+            match apply(&mut archive) {
                 // Whatever it cared to read: only the layer's end says that it was verified.
                 Ok(()) => archive.skip_to_end()?,
                 Err(_) if archive.was_cut() => return Err(Failure::Cut),

@@ -3,16 +3,17 @@
 //! Decides what may be a target ([`Target::check`]) and that nothing stays behind: a [`Staging`] that is dropped before
 //! it was published removes itself.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use gantri_core::{Error, ErrorKind, Result};
 use rustix::fs::{Mode, OFlags};
 
-use super::remove::remove_tree;
+use super::discard::discard;
 
 /// A place where a tree may appear.
 #[derive(Clone, Debug)]
@@ -99,6 +100,13 @@ impl Staging {
             .map_err(|error| Error::io(format!("staging directory {}", self.path.display()), error.into()))
     }
 
+    fn remove(&self) -> io::Result<()> {
+        let parent = File::open(&self.target.parent)?;
+        let name = self.path.file_name().unwrap_or_default();
+        discard(parent.as_fd(), name.as_bytes())?;
+        Ok(())
+    }
+
     /// Makes it the target, in one step.
     pub(crate) fn publish(mut self) -> Result<()> {
         let path = &self.target.path;
@@ -118,7 +126,7 @@ impl Drop for Staging {
         if self.published {
             return;
         }
-        if let Err(error) = remove_tree(&self.path) {
+        if let Err(error) = self.remove() {
             tracing::warn!(path = %self.path.display(), %error, "the staging directory could not be removed");
         }
     }
@@ -126,6 +134,8 @@ impl Drop for Staging {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -135,8 +145,8 @@ mod tests {
         fs::create_dir(at("empty")).unwrap();
         fs::create_dir_all(at("full/x")).unwrap();
         fs::write(at("file"), "").unwrap();
-        std::os::unix::fs::symlink("empty", at("link")).unwrap();
-        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        symlink("empty", at("link")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
         let cases = [
             ("absent", Ok(())),
             ("empty", Ok(())),
@@ -176,6 +186,38 @@ mod tests {
         staging.publish().unwrap();
         assert_eq!(fs::read(dir.path().join("target/file")).unwrap(), b"x");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_tree_goes_whatever_is_in_it_and_nothing_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let staging = Staging::create(Target::check(&dir.path().join("target")).unwrap()).unwrap();
+        let (tree, bait) = (staging.path.clone(), dir.path().join("bait"));
+        fs::create_dir_all(tree.join("a/b/c/d")).unwrap();
+        fs::write(tree.join("a/b/file"), "").unwrap();
+        fs::create_dir(&bait).unwrap();
+        fs::write(bait.join("file"), "").unwrap();
+        symlink(&bait, tree.join("link")).unwrap();
+        symlink("../../bait", tree.join("a/link")).unwrap();
+        // An ordinary user locks himself out of these.
+        for (locked, mode) in [("a/b/c/d", 0o000), ("a/b/c", 0o500), ("a/b", 0o000), ("a", 0o500)] {
+            fs::set_permissions(tree.join(locked), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        drop(staging);
+        assert!(!tree.exists() && bait.join("file").exists());
+    }
+
+    #[test]
+    fn a_tree_deeper_than_any_stack_or_handle_table_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let staging = Staging::create(Target::check(&dir.path().join("target")).unwrap()).unwrap();
+        let mut at = staging.open().unwrap();
+        for _ in 0..20_000 {
+            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+            at = rustix::fs::openat(&at, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        drop(staging);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

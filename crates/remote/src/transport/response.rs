@@ -125,7 +125,7 @@ fn no_registry(what: &str, url: &Url, status: StatusCode, body: &[u8]) -> Error 
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown: String = display_untrusted(&text).chars().take(SHOWN).collect();
-    let what = format!("{what}: {} is not a registry: it answered {shown:?}", Redacted(url));
+    let what = format!("{what}: {} is not a registry: it answered \"{shown}\"", Redacted(url));
     Error::new(ErrorKind::NotARegistry, what).with_status(status)
 }
 

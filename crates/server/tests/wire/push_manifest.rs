@@ -4,7 +4,7 @@ use gantri_core::Limits;
 use gantri_server::ServerOptions;
 use gantri_spec::{Descriptor, ImageManifest, MediaType};
 
-use crate::harness::{digest, image, read_answer, serve, serve_with};
+use crate::harness::{digest, head, image, read_answer, serve, serve_with};
 
 const OCI: (&str, &str) = ("content-type", "application/vnd.oci.image.manifest.v1+json");
 const INDEX: (&str, &str) = ("content-type", "application/vnd.oci.image.index.v1+json");
@@ -118,6 +118,10 @@ async fn a_manifest_over_the_limit_is_413_announced_or_not() {
     let long = "x".repeat(3_000_000);
     let announced = served.ask("PUT /v2/a/manifests/v1", &[OCI], &long).await;
     assert_eq!((announced.status, announced.code().as_str()), (413, "SIZE_INVALID"));
+    // Who waits for a go-ahead need not send it at all.
+    let waits = head("PUT /v2/a/manifests/v1", &[OCI, ("expect", "100-continue")], long.len());
+    let answer = read_answer(&mut served.raw(waits.as_bytes()).await, false).await;
+    assert_eq!((answer.status, answer.code().as_str()), (413, "SIZE_INVALID"));
     let chunked = format!(
         "PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {}\r\n\
          transfer-encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n0\r\n\r\n",

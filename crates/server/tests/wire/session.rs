@@ -8,7 +8,7 @@ use gantri_core::Memory;
 use gantri_server::{RegistryService, ServerOptions};
 use http::{Request, Response};
 use http_body_util::Full;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_service::Service;
 
 use crate::harness::{Served, digest, head, read_answer, serve, serve_with};
@@ -84,6 +84,22 @@ async fn a_client_that_breaks_off_can_go_on_where_it_was_acknowledged() {
     assert_eq!((rest.status, rest.header("range")), (202, "0-14"));
     let digest = digest(b"0123456789abcde");
     assert_eq!(served.get(&format!("PUT {upload}?digest={digest}")).await.status, 201);
+}
+
+/// R3: also a single POST whose length nobody knew.
+#[tokio::test]
+async fn a_single_post_that_breaks_off_is_an_upload_that_will_be_forgotten() {
+    let served = serve_with(ServerOptions::default().with_uploads(1)).await;
+    let request = format!(
+        "POST /v2/a/blobs/uploads/?digest={} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\
+         transfer-encoding: chunked\r\n\r\n",
+        digest(b"hello")
+    );
+    let mut stream = served.raw(request.as_bytes()).await;
+    let mut go_ahead = vec![0; 25];
+    stream.read_exact(&mut go_ahead).await.unwrap();
+    drop(stream);
+    assert_eq!(served.get("POST /v2/a/blobs/uploads/").await.status, 429);
 }
 
 /// A connection can die without a word. Whoever comes back must not wait until the server gives up on it.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 /// An open directory. Clones share the handle.
@@ -157,6 +157,20 @@ impl Dir {
     /// Puts the names in here on disk.
     pub(super) fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).map_err(|errno| failed("sync", &self.path, errno))
+    }
+
+    /// Locks it for as long as it is held open, if nobody else has; whether it is locked now.
+    pub(super) fn try_lock(&self) -> Result<bool> {
+        match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(errno) => Err(failed("lock", &self.path, errno)),
+        }
+    }
+
+    /// The same directory, called otherwise in messages.
+    pub(super) fn shown_as(self, path: &Path) -> Self {
+        Self { path: path.into(), ..self }
     }
 
     /// Where this is, for messages.

@@ -75,6 +75,13 @@ pub(super) fn remove_bare(index: &mut Index, digest: &Digest) {
     index.manifests.retain(|entry| entry.digest != *digest || !entry.annotations.is_empty() || !entry.extra.is_empty());
 }
 
+/// An entry as it says nothing but which manifest it is.
+pub(super) fn without_tag(entry: &Descriptor) -> Descriptor {
+    let mut entry = entry.clone();
+    entry.annotations.remove(Annotations::REF_NAME);
+    entry
+}
+
 fn name_of(entry: &Descriptor) -> Option<&str> {
     entry.annotations.get(Annotations::REF_NAME).map(String::as_str)
 }

@@ -7,6 +7,7 @@
 mod blocking;
 mod dir;
 mod discover;
+mod draft;
 mod entries;
 mod files;
 mod graph;
@@ -29,6 +30,7 @@ use gantri_spec::{Index, RepositoryName};
 
 use self::blocking::blocking;
 use self::dir::Dir;
+pub use self::draft::Draft;
 
 /// Image layouts on disk as a registry.
 ///

@@ -82,7 +82,7 @@ impl Repository {
     }
 
     /// Lists the manifest under its tags, and takes away entries that this makes needless.
-    fn enter(&self, index: &mut Index, manifest: &Descriptor, tags: &[Tag]) -> Result<()> {
+    pub(super) fn enter(&self, index: &mut Index, manifest: &Descriptor, tags: &[Tag]) -> Result<()> {
         entries::list(index, manifest);
         for tag in tags {
             if let Some(before) = entries::set_tag(index, tag, manifest) {

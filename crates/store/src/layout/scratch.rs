@@ -14,7 +14,7 @@ use super::dir::Dir;
 /// The directory of all blobs, by algorithm; scratch files lie here too, on the same file system.
 pub(super) const BLOBS: &str = "blobs";
 /// Begins the name of every scratch file. Other tools list `blobs/<algorithm>/` at most.
-const PREFIX: &str = ".gantri-";
+pub(super) const PREFIX: &str = ".gantri-";
 
 /// Removes an unfinished file when it is dropped, at once and on the thread that drops it: whoever gives up a write and
 /// then ends the process leaves nothing behind.

@@ -7,6 +7,7 @@
 
 mod archive;
 mod block;
+mod compose;
 mod input;
 mod member;
 mod number;

@@ -1,0 +1,14 @@
+//! What other clients get wrong and this one promises, one rule a test, through the public API: our client against a
+//! server that answers as the test says, or against the embedded one. `docs/parity.md` names each of them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod auth;
+mod blobs;
+mod errors;
+mod images;
+mod manifests;
+mod pull;
+mod table;
+mod tags;
+mod world;
