@@ -5,7 +5,7 @@ use std::path::Path;
 use gantri_spec::{Algorithm, Digest};
 use serde_json::{Value, json};
 
-use crate::tool::{Result, run, command};
+use crate::tool::{Result, command, run};
 
 /// Compresses each tarball with `gzip`, and writes a layout of one image, tagged `tag`, that has them as its layers.
 pub(crate) fn write(dir: &Path, tag: &str, tarballs: &[std::path::PathBuf]) -> Result {

@@ -40,11 +40,8 @@ impl Server {
     /// Our own server over the directory, or in memory.
     pub(crate) fn gantri(program: &Path, dir: Option<&Path>) -> Result<Self> {
         let mut command = tool::command(program, ["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command
-            .args(dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("start {command:?}: {error}"))?;
+        let mut child =
+            command.args(dir).stdout(Stdio::piped()).spawn().map_err(|error| format!("start {command:?}: {error}"))?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             // A URL is short; a server that says more than this is not ours.

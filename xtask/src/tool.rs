@@ -57,9 +57,9 @@ pub(crate) fn need_debian(programs: &[(&str, &str)]) -> Result {
 
 /// Where tools and fixtures that take long to make are kept between runs, outside the clone.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
-    let dir = std::env::var_os("GANTRI_CACHE").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/gantri"))
-    });
+    let dir = std::env::var_os("GANTRI_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/gantri")));
     let dir = dir.ok_or("neither GANTRI_CACHE nor HOME is set")?;
     std::fs::create_dir_all(&dir).map_err(|error| format!("create {}: {error}", dir.display()))?;
     Ok(dir)

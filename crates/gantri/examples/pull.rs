@@ -1,5 +1,7 @@
 //! Fetches an image into an image layout directory: `cargo run --example pull -- REF oci:DIR`.
 
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
 use gantri::{Client, LayoutPath, Location};
 
 #[tokio::main]

@@ -1,5 +1,7 @@
 //! Serves a registry in memory until Ctrl-C: `cargo run --example serve --features server`.
 
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
 use std::sync::Arc;
 
 use gantri::Memory;

@@ -1,5 +1,7 @@
 //! Lists the tags of a repository as they come: `cargo run --example tags -- HOST/NAME`.
 
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
 use futures_util::TryStreamExt;
 use gantri::{Client, Location};
 

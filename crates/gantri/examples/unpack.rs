@@ -1,5 +1,7 @@
 //! Unpacks an image to a root file system: `cargo run --example unpack -- REF DIR`.
 
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
 use std::path::PathBuf;
 
 use gantri::{Client, Location};

@@ -1,6 +1,8 @@
 //! The behaviour suite through the wire: our client against our server, over each registry that it can serve, in both
 //! versions of HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::any::Any;
 use std::sync::Arc;
 

@@ -165,20 +165,24 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, handler: &Arc<Handler>) 
             shared.open.lock().expect("no panic in the server").push(clone);
         }
         let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
-        // A client that goes away is the test's business.
-        thread::spawn(move || drop(converse(stream, &shared, &*handler)));
+        thread::spawn(move || {
+            // A client that goes away is the test's business.
+            let _ = converse(&stream, &shared, &*handler);
+            // The list of open connections holds another handle: dropping this one would not close it.
+            let _ = stream.shutdown(Shutdown::Both);
+        });
     }
 }
 
-fn converse(stream: TcpStream, shared: &Shared, handler: &Handler) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn converse(stream: &TcpStream, shared: &Shared, handler: &Handler) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut writer = stream;
     while let Some(request) = read_request(&mut reader)? {
         shared.requests.lock().expect("no panic in the server").push(request.clone());
         shared.arrived.notify_all();
         let reply = handler(&request);
         if write_reply(&mut writer, &request, &reply, shared)? == Then::Close {
-            return writer.shutdown(Shutdown::Both);
+            return Ok(());
         }
     }
     Ok(())

@@ -36,9 +36,5 @@ pub(crate) fn median(costs: &[Cost]) -> Cost {
         figures.sort_by(f64::total_cmp);
         figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
     };
-    Cost {
-        wall: middle(|cost| cost.wall),
-        cpu: middle(|cost| cost.cpu),
-        peak_mib: middle(|cost| cost.peak_mib),
-    }
+    Cost { wall: middle(|cost| cost.wall), cpu: middle(|cost| cost.cpu), peak_mib: middle(|cost| cost.peak_mib) }
 }

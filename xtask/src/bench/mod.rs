@@ -18,11 +18,7 @@ const CRANE: (&str, &str) = ("github.com/google/go-containerregistry/cmd/crane",
 
 /// Prints each figure with its bound; fails if one is over it.
 pub(crate) fn bench() -> Result {
-    tool::need_debian(&[
-        ("docker-registry", "docker-registry"),
-        ("skopeo", "skopeo"),
-        ("time", "time"),
-    ])?;
+    tool::need_debian(&[("docker-registry", "docker-registry"), ("skopeo", "skopeo"), ("time", "time")])?;
     let gantri = tool::gantri()?;
     let crane = tool::need_go("crane", CRANE.0, CRANE.1)?;
     let images = Images::in_cache()?;

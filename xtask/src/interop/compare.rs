@@ -66,7 +66,8 @@ impl Tree {
         let mut first_names = BTreeMap::new();
         let mut todo = vec![root.to_owned()];
         while let Some(path) = todo.pop() {
-            let metadata = fs::symlink_metadata(&path).map_err(|error| format!("look at {}: {error}", path.display()))?;
+            let metadata =
+                fs::symlink_metadata(&path).map_err(|error| format!("look at {}: {error}", path.display()))?;
             if metadata.is_dir() {
                 let mut below = children(&path)?;
                 // Hard links are told by their first name, so names come in order.

@@ -27,18 +27,18 @@ pub(crate) fn interop() -> Result {
     let scratch = Scratch::new(Path::new("/var/tmp"), "interop")?;
     // The ordinary user has to reach what lies below.
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;
-    let bench = Bench::set_up(scratch.path())?;
-    let checks: [(&str, fn(&Bench) -> Result<String>); 6] = [
-        ("unpack from docker-registry equals umoci unpack, as root", Bench::unpack_as_root),
-        ("unpack from docker-registry equals umoci unpack, as an ordinary user", Bench::unpack_as_user),
-        ("skopeo and umoci read our layout", Bench::layout_is_read_by_others),
-        ("skopeo pushes into gantri serve and pulls the same bytes", Bench::skopeo_against_memory),
-        ("skopeo pushes into gantri serve DIR and pulls the same bytes", Bench::skopeo_against_layout),
-        ("docker-registry is asked once for each manifest and blob", Bench::one_request_each),
+    let stage = Stage::set_up(scratch.path())?;
+    let checks: [(&str, Check); 6] = [
+        ("unpack from docker-registry equals umoci unpack, as root", Stage::unpack_as_root),
+        ("unpack from docker-registry equals umoci unpack, as an ordinary user", Stage::unpack_as_user),
+        ("skopeo and umoci read our layout", Stage::layout_is_read_by_others),
+        ("skopeo pushes into gantri serve and pulls the same bytes", Stage::skopeo_against_memory),
+        ("skopeo pushes into gantri serve DIR and pulls the same bytes", Stage::skopeo_against_layout),
+        ("docker-registry is asked once for each manifest and blob", Stage::one_request_each),
     ];
     let mut failed = 0;
     for (name, check) in &checks {
-        match check(&bench) {
+        match check(&stage) {
             Ok(detail) => println!("ok      {name}: {detail}"),
             Err(reason) => {
                 failed += 1;
@@ -50,8 +50,11 @@ pub(crate) fn interop() -> Result {
     if failed == 0 { Ok(()) } else { Err(format!("{failed} interop checks failed")) }
 }
 
+/// A check; what it says when it holds is for a person to read.
+type Check = fn(&Stage) -> Result<String>;
+
 /// What the checks share: our command, their registry, and the image in it.
-struct Bench {
+struct Stage {
     gantri: PathBuf,
     registry: Server,
     scratch: PathBuf,
@@ -59,7 +62,7 @@ struct Bench {
 
 const NAME: &str = "interop/image";
 
-impl Bench {
+impl Stage {
     fn set_up(scratch: &Path) -> Result<Self> {
         let gantri = scratch.join("gantri");
         fs::copy(tool::gantri()?, &gantri).map_err(|error| format!("copy gantri: {error}"))?;
@@ -74,12 +77,12 @@ impl Bench {
         tarballs.sort();
         layout::write(&scratch.join("made"), "v1", &tarballs)?;
         let registry = Server::docker_registry(&scratch.join("registry"))?;
-        let bench = Self { gantri, registry, scratch: scratch.to_owned() };
-        let to = format!("docker://{}", bench.image());
-        bench.skopeo(&["copy", "--dest-tls-verify=false", &format!("oci:{}:v1", text(&scratch.join("made"))), &to])?;
+        let stage = Self { gantri, registry, scratch: scratch.to_owned() };
+        let to = format!("docker://{}", stage.image());
+        stage.skopeo(&["copy", "--dest-tls-verify=false", &format!("oci:{}:v1", text(&scratch.join("made"))), &to])?;
         let from = format!("oci:{}:v1", text(&scratch.join("reference")));
-        bench.skopeo(&["copy", "--src-tls-verify=false", &to, &from])?;
-        Ok(bench)
+        stage.skopeo(&["copy", "--src-tls-verify=false", &to, &from])?;
+        Ok(stage)
     }
 
     fn image(&self) -> String {
@@ -188,6 +191,8 @@ fn requests(log: &Path) -> Result<Vec<String>> {
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|line| line["msg"] == "response completed")
-        .filter_map(|line| Some(format!("{} {}", field(&line, "http.request.method")?, field(&line, "http.request.uri")?)))
+        .filter_map(|line| {
+            Some(format!("{} {}", field(&line, "http.request.method")?, field(&line, "http.request.uri")?))
+        })
         .collect())
 }

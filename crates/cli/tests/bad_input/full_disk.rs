@@ -5,7 +5,7 @@ use std::process::Command;
 use test_support::image::Layer;
 use test_support::{Image, Refusal, Running, Scene, Tar};
 
-use crate::scene;
+use crate::{noise, scene};
 
 /// Runs the command in a working directory of 8 MiB, in a mount namespace of its own, and lists that directory when it is
 /// over. Needs root, or a kernel that gives users namespaces; without either it fails.
@@ -36,16 +36,9 @@ fn on_a_small_disk(scene: &Scene, arguments: &[&str]) -> (Refusal, String) {
     (scene.refusal(&ran), list("after"))
 }
 
-/// 32 MiB that no compression makes smaller.
+/// 32 MiB, compressed or not.
 fn big_layer() -> Layer {
-    let mut state = 1_u64;
-    let noise = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33).to_le_bytes()
-    });
-    let bytes: Vec<u8> = noise.take(4 << 20).flatten().collect();
-    let archive = Tar::new().file("big", bytes).finish();
-    Layer::gzip(&archive)
+    Layer::gzip(&Tar::new().file("big", noise(32 << 20)).finish())
 }
 
 #[test]

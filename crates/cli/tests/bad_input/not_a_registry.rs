@@ -10,6 +10,11 @@ const LOGIN_PAGE: &str =
 
 /// Every command that reads says the same.
 fn refused(host: &str, options: &[&str], error: &str, hint: &str) {
+    refused_as(host, options, [error, error], hint);
+}
+
+/// The first error is that of a listing.
+fn refused_as(host: &str, options: &[&str], [listing, error]: [&str; 2], hint: &str) {
     let scene = scene();
     let image = format!("{host}/team/app:v1");
     let repository = format!("{host}/team/app");
@@ -22,6 +27,7 @@ fn refused(host: &str, options: &[&str], error: &str, hint: &str) {
         (vec!["pull", &image, "oci:new"], format!("pull HOST/team/app:v1: {manifest}"), "/v2/team/app/manifests/v1"),
     ];
     for (command, doing, path) in commands {
+        let error = if command[0] == "tags" { listing } else { error };
         let error = format!("{doing}{}", error.replace("PATH", path));
         let error = if command[0] == "digest" { as_head_tells(&error) } else { error };
         scene.refuses([&command, options].concat()).is(1, &error, hint);
@@ -63,7 +69,9 @@ fn a_web_server_s_404_is_no_registry() {
 #[test]
 fn an_empty_200_is_no_registry() {
     let server = ScriptedServer::start(|_| Reply::ok(""));
-    refused(&server.host(), &[], ": http://HOSTPATH is not a registry: it answered \"\" (200)", "");
+    let error = ": http://HOSTPATH is not a registry: it answered \"\" (200)";
+    let listing = format!(": listing{error}: EOF while parsing a value at line 1 column 0");
+    refused_as(&server.host(), &[], [&listing, error], "");
 }
 
 #[test]

@@ -21,13 +21,16 @@ fn served(scene: &Scene) -> (Running, String) {
 }
 
 /// Every command that prints data.
-fn printing(host: &str) -> Vec<Vec<String>> {
+fn printing(scene: &Scene, host: &str) -> Vec<Vec<String>> {
     let image = format!("{host}/app:v1");
+    let manifest: serde_json::Value = serde_json::from_str(&scene.run(["manifest", &image]).stdout).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
     let commands = [
         vec!["tags".to_owned(), format!("{host}/app")],
         vec!["manifest".to_owned(), image.clone()],
         vec!["config".to_owned(), image.clone()],
         vec!["digest".to_owned(), image],
+        vec!["blob".to_owned(), format!("{host}/app@{layer}")],
     ];
     commands.to_vec()
 }
@@ -36,7 +39,7 @@ fn printing(host: &str) -> Vec<Vec<String>> {
 fn a_reader_that_has_gone_away_is_no_failure() {
     let scene = scene();
     let (_running, host) = served(&scene);
-    for arguments in printing(&host) {
+    for arguments in printing(&scene, &host) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let ran = Running::start(scene.command(&arguments).stdout(writer)).end();
@@ -48,7 +51,7 @@ fn a_reader_that_has_gone_away_is_no_failure() {
 fn an_output_that_is_full_is_a_failure() {
     let scene = scene();
     let (_running, host) = served(&scene);
-    for arguments in printing(&host) {
+    for arguments in printing(&scene, &host) {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ran = Running::start(scene.command(&arguments).stdout(full)).end();
         Refusal::of(&ran).is(1, "write to standard output: No space left on device (os error 28)", "");
@@ -70,9 +73,9 @@ fn a_standard_error_that_is_closed_changes_no_exit_code() {
 fn a_registry_s_message_is_shown_escaped() {
     let body = format!(r#"{{"errors":[{{"code":"DENIED{HOSTILE}","message":"{HOSTILE}","detail":"{HOSTILE}"}}]}}"#);
     let server = ScriptedServer::start(move |_| Reply::new(403).body(Body::Whole(body.clone().into())));
-    for verb in ["manifest", "digest"] {
-        scene().refuses([verb, &format!("{}/app:v1", server.host())]).is(4, "manifest HOST/app:v1:  [2J ]0;owned  ]52;c;cm0=  31m\\u{202e}  error: forged (403 DENIED [2J ]0;owned  ]52;c;cm0=  31m\\u{202e}  error: forged)", "");
-    }
+    let forged = " [2J ]0;owned  ]52;c;cm0=  31m\\u{202e}  error: forged";
+    let error = format!("manifest HOST/app:v1: {forged} (403 DENIED{forged})");
+    scene().refuses(["manifest", &format!("{}/app:v1", server.host())]).is(4, &error, "");
 }
 
 #[test]

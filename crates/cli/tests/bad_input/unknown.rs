@@ -22,13 +22,12 @@ fn registry(scene: &Scene) -> (Running, String) {
 fn an_unknown_tag_is_told_with_the_tags_that_there_are() {
     let scene = scene();
     let (_running, host) = registry(&scene);
-    for command in [vec!["digest"], vec!["manifest"], vec!["config"]] {
-        let reference = format!("{host}/team/app:v3");
-        scene.refuses([command, vec![&reference]].concat()).is(
-            3,
-            "manifest HOST/team/app:v3: not found; an answer to head carries no reason (404)",
-            "tags there are: v1, v2",
-        );
+    let reference = format!("{host}/team/app:v3");
+    let by_head = "not found; an answer to head carries no reason (404)";
+    let by_get = "team/app: manifest v3 unknown (404 MANIFEST_UNKNOWN)";
+    for (verb, told) in [("digest", by_head), ("manifest", by_get), ("config", by_get)] {
+        let error = format!("manifest HOST/team/app:v3: {told}");
+        scene.refuses([verb, &reference]).is(3, &error, "tags there are: v1, v2");
     }
 }
 

@@ -54,7 +54,11 @@ fn a_manifest_that_is_not_what_its_digest_names_is_refused() {
     let scene = scene();
     let reference = format!("{}/app@{asked}", server.host());
     for (verb, target) in [("unpack", "rootfs"), ("pull", "oci:new")] {
-        scene.refuses([verb, &reference, target]).is(1, &format!("{verb} HOST/app@D1: ?"), "");
+        scene.refuses([verb, &reference, target]).is(
+            1,
+            &format!("{verb} HOST/app@D1: manifest HOST/app@D1: digest is D2, not D1"),
+            "",
+        );
     }
 }
 
@@ -219,6 +223,20 @@ fn a_page_in_place_of_a_layer_is_refused() {
 fn a_layer_without_an_end_and_with_a_length_is_refused() {
     let server = layer_served_as(|bytes| Reply::new(200).length(1 << 40).body(Body::Endless(bytes.to_vec().into())));
     endless(&server, "layer 1", 140);
+}
+
+/// (S6) What lies on disk may have changed since it was checked.
+#[test]
+fn a_layout_with_a_flipped_bit_is_refused() {
+    let scene = scene();
+    std::fs::create_dir(scene.path("tree")).unwrap();
+    assert_eq!(scene.run(["build", "oci:images:v1", "tree"]).code, Some(0));
+    let manifest: serde_json::Value = serde_json::from_str(&scene.run(["manifest", "oci:images:v1"]).stdout).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().replace(':', "/");
+    let path = scene.path("images/blobs").join(layer);
+    std::fs::write(&path, flipped(&std::fs::read(&path).unwrap())).unwrap();
+    let error = "unpack oci:images:v1: layer 1 D1: digest D1 expected, D2 received";
+    scene.refuses(["unpack", "oci:images:v1", "rootfs"]).is(1, error, "");
 }
 
 /// Bytes are printed as they come, so the verdict can only stand at their end.

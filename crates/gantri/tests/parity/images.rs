@@ -84,8 +84,8 @@ async fn a_tag_of_a_single_manifest_is_an_image() {
 async fn an_attestation_is_no_image() {
     let server = Embedded::start().await;
     let attestation = server.put_bare("{}").await;
-    let attestation = offered(attestation, Platform::host())
-        .with_annotation("vnd.docker.reference.type", "attestation-manifest");
+    let attestation =
+        offered(attestation, Platform::host()).with_annotation("vnd.docker.reference.type", "attestation-manifest");
     server.put(&Index::new(vec![attestation]).to_raw(), &["v1"]).await;
     let refused = client().image(&at(&server.host, ":v1")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PlatformUnknown);

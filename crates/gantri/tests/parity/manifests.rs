@@ -36,7 +36,9 @@ async fn what_head_does_not_say_is_asked_of_get() {
 async fn a_manifest_is_held_to_the_digest_asked_for() {
     let (asked, other) = (image(1).manifest, image(2).manifest);
     let by_digest = format!("@{}", asked.digest());
-    let server = ScriptedServer::start(move |_| Reply::ok(other.bytes().clone()).header("content-type", other.media_type().as_str()));
+    let server = ScriptedServer::start(move |_| {
+        Reply::ok(other.bytes().clone()).header("content-type", other.media_type().as_str())
+    });
     let refused = client().manifest(&at(&server.host(), &by_digest)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DigestMismatch);
 }
@@ -105,7 +107,10 @@ async fn unknown_fields_survive() {
     let text = format!(
         r#"{{ "schemaVersion":2, "mediaType":"{}","vendor.field": {{"b":1,"a":[null]}},
             "manifests":[{{"mediaType":"{}","digest":"{}","size":{},"vendor.note":"kept","data":null,"platform":{{"os":"linux","architecture":"amd64","vendor.cpu":7}}}}]}}"#,
-        MediaType::OCI_INDEX, image.media_type, image.digest, image.size
+        MediaType::OCI_INDEX,
+        image.media_type,
+        image.digest,
+        image.size
     );
     server.put(&RawManifest::new(MediaType::OCI_INDEX, text.clone().into()), &["v1"]).await;
     let source: Location = at(&server.host, ":v1");

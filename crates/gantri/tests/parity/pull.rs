@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gantri::{Client, Digest, ErrorKind};
 use test_support::image::Layer;
 use test_support::{Image, Reply, Request, ScriptedServer, Tar};
 
-use crate::world::{Done, at, client, image, layout};
+use crate::world::{Done, at, client, image, layout, limits};
 
 /// Serves an image whose layers are answered last one first: each waits until the next is done.
 fn serve_backwards(image: Image, done: &Done) -> ScriptedServer {
@@ -114,9 +115,51 @@ async fn an_images_config_costs_two_requests() {
     let client = client();
     let found = client.image(&source).await.unwrap();
     assert_eq!(client.config(&source, &found).await.unwrap(), expected);
-    let lines: Vec<String> = server.requests().iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect();
+    let lines: Vec<String> =
+        server.requests().iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect();
     let config = format!("GET /v2/team/app/blobs/{}", found.image.config.digest);
     assert_eq!(lines, ["GET /v2/team/app/manifests/v1".to_owned(), config]);
+}
+
+/// O40, G49: an inline copy of the config saves the request if it is right, and is worth nothing if it is not.
+#[tokio::test]
+async fn an_inline_config_saves_the_request_only_if_it_is_right() {
+    for (right, requests) in [(true, 0), (false, 1)] {
+        let image = image(1);
+        let expected = image.blobs[image.config()].clone();
+        let mut inline = expected.to_vec();
+        inline[0] ^= u8::from(!right);
+        let image = image.saying(|manifest| manifest.config.data = Some(inline.into()));
+        let config = image.config().clone();
+        let server = image.serve(|_, _| None);
+        let (client, source) = (client(), at(&server.host(), ":v1"));
+        let found = client.image(&source).await.unwrap();
+        assert_eq!(client.config(&source, &found).await.unwrap(), expected);
+        assert_eq!(requests_for(&server, &config), requests, "right: {right}");
+    }
+}
+
+/// O15, M3: layers come several at once, but never more than the limit, however many there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_layers_are_in_flight_than_the_limit() {
+    const LIMIT: usize = 2;
+    let done = Done::default();
+    let (finished, begun, most) = (done.clone(), AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
+    let server = image(6).serve(move |image, request| {
+        let layers = &image.parsed.layers;
+        layers.iter().find(|layer| request.target.ends_with(layer.digest.as_str()))?;
+        let begun = begun.fetch_add(1, Ordering::SeqCst) + 1;
+        seen.fetch_max(begun - finished.among(layers), Ordering::SeqCst);
+        // Time for one too many to come, if it ever does.
+        finished.pause();
+        None
+    });
+    let home = tempfile::tempdir().unwrap();
+    let limits = limits(|limits| limits.concurrent_layers = LIMIT);
+    let client = Client::builder().limits(limits).observer(Arc::new(done)).build().unwrap();
+    client.unpack(&at(&server.host(), ":v1"), &home.path().join("root")).await.unwrap();
+    assert_eq!(most.load(Ordering::SeqCst), LIMIT);
 }
 
 /// M6: a config that is not what the manifest says is no config, and leaves nothing.
@@ -150,7 +193,9 @@ async fn a_broken_layer_goes_on_where_it_broke_off() {
         let bytes = image.blobs[&layer].clone();
         let whole = request.target.ends_with(&blob).then(|| Reply::ok(bytes.clone()));
         // The first answer breaks off; the second ignores the range.
-        whole.filter(|_| request.header("range").is_none()).map(|reply| reply.body(test_support::Body::Cut(bytes, half)))
+        whole
+            .filter(|_| request.header("range").is_none())
+            .map(|reply| reply.body(test_support::Body::Cut(bytes, half)))
     });
     let home = tempfile::tempdir().unwrap();
     client().unpack(&at(&server.host(), ":v1"), &home.path().join("root")).await.unwrap();

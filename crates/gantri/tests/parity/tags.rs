@@ -19,7 +19,9 @@ async fn tags(server: &ScriptedServer) -> gantri::Result<Vec<String>> {
 #[tokio::test]
 async fn pages_are_followed_until_the_link_ends() {
     let server = ScriptedServer::start(|asked| match asked.target.as_str() {
-        "/v2/team/app/tags/list" => page(r#"["a","b"]"#).header("link", r#"</v2/team/app/tags/list?last=b&n=2>; rel="next""#),
+        "/v2/team/app/tags/list" => {
+            page(r#"["a","b"]"#).header("link", r#"</v2/team/app/tags/list?last=b&n=2>; rel="next""#)
+        }
         "/v2/team/app/tags/list?last=b&n=2" => page(r#"["c"]"#).header("link", r#"<?last=c&n=2>; rel="next""#),
         "/v2/team/app/tags/list?last=c&n=2" => page(r#"["d","e"]"#),
         other => panic!("{other}"),
@@ -38,9 +40,7 @@ async fn a_null_list_is_an_empty_one() {
 /// C17: a registry that leads in a circle is not followed for ever.
 #[tokio::test]
 async fn a_circle_of_pages_is_an_error() {
-    let server = ScriptedServer::start(|_| {
-        page(r#"["a"]"#).header("link", r#"</v2/team/app/tags/list>; rel="next""#)
-    });
+    let server = ScriptedServer::start(|_| page(r#"["a"]"#).header("link", r#"</v2/team/app/tags/list>; rel="next""#));
     assert_eq!(tags(&server).await.unwrap_err().kind(), ErrorKind::Protocol);
     assert_eq!(server.requests().len(), 1);
 }

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 
 /// Longer than anything here takes, shorter than anybody waits.
 const LONG: Duration = Duration::from_secs(20);
+/// Longer than a request takes to arrive.
+const SHORT: Duration = Duration::from_millis(100);
 
 pub(crate) fn client() -> Client {
     Client::builder().build().unwrap()
@@ -106,6 +108,19 @@ impl Done {
     /// What is done, in its order.
     pub(crate) fn order(&self) -> Vec<Digest> {
         self.0.0.lock().unwrap().clone()
+    }
+
+    /// How many of these are done.
+    pub(crate) fn among(&self, these: &[Descriptor]) -> usize {
+        self.order().iter().filter(|done| these.iter().any(|one| one.digest == **done)).count()
+    }
+
+    /// Waits until anything more is done, but not long.
+    pub(crate) fn pause(&self) {
+        let (done, changed) = &*self.0;
+        let before = done.lock().unwrap().len();
+        let same = |done: &mut Vec<Digest>| done.len() == before;
+        drop(changed.wait_timeout_while(done.lock().unwrap(), SHORT, same).unwrap());
     }
 
     /// Waits until this is done, but not for ever.

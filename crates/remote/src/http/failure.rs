@@ -33,7 +33,8 @@ pub(crate) fn told(error: SendError, url: &Url) -> Error {
         }
         SendErrorKind::Tls => (ErrorKind::Connect, Retry::Never, None),
         SendErrorKind::PlainHttp => {
-            let hint = format!("if {authority} is meant to be reached without tls, allow plain http for it (--plain-http)");
+            let hint =
+                format!("if {authority} is meant to be reached without tls, allow plain http for it (--plain-http)");
             (ErrorKind::Connect, Retry::Never, Some(hint))
         }
         SendErrorKind::Forbidden => (ErrorKind::Protocol, Retry::Never, None),

@@ -1,0 +1,88 @@
+//! `serve`: one line when it is ready, a clean end when it is told, and what was pushed is there the next time.
+
+use std::time::Duration;
+
+use test_support::Running;
+
+use crate::{prints, scene, serve, trees};
+
+/// Time to stop in.
+const SOON: Duration = Duration::from_secs(5);
+
+fn ends_well(stop: impl FnOnce(&Running)) {
+    let scene = scene();
+    let (running, host) = serve(&scene, &[]);
+    assert!(host.starts_with("127.0.0.1:") && !host.ends_with(":0"), "{host}");
+    stop(&running);
+    let ran = running.end_within(SOON);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn it_ends_cleanly_when_it_is_terminated() {
+    ends_well(Running::terminate);
+}
+
+#[test]
+fn it_ends_cleanly_on_ctrl_c() {
+    ends_well(Running::interrupt);
+}
+
+#[test]
+fn what_is_pushed_to_a_directory_is_there_the_next_time() {
+    let scene = scene();
+    trees(&scene);
+    prints(&scene, &["build", "oci:images:v1", "base", "app"]);
+    let (running, host) = serve(&scene, &["registry"]);
+    let digest = scene.run(["push", "oci:images:v1", &format!("{host}/team/app:v1")]).stdout;
+    running.terminate();
+    assert_eq!(running.end_within(SOON).code, Some(0));
+
+    let (_running, host) = serve(&scene, &["registry"]);
+    assert_eq!(prints(&scene, &["tags", &format!("{host}/team/app")]), "v1\n");
+    assert_eq!(scene.run(["unpack", &format!("{host}/team/app:v1"), "rootfs"]).stdout, digest);
+    assert_eq!(scene.run(["digest", "oci:registry/team/app:v1"]).stdout, digest);
+}
+
+#[test]
+fn memory_forgets() {
+    let scene = scene();
+    trees(&scene);
+    prints(&scene, &["build", "oci:images:v1", "base"]);
+    let (running, host) = serve(&scene, &[]);
+    prints(&scene, &["push", "oci:images:v1", &format!("{host}/app:v1")]);
+    drop(running);
+    let (_running, host) = serve(&scene, &[]);
+    scene.refuses(["tags", &format!("{host}/app")]).is(
+        3,
+        "tags of HOST/app: app: repository unknown (404 NAME_UNKNOWN)",
+        "there are no repositories",
+    );
+}
+
+/// (R10) Nobody else on the network is served unless that is asked for.
+#[test]
+fn it_listens_on_loopback_unless_it_is_told() {
+    let scene = scene();
+    let help = scene.run(["serve", "--help"]).stdout;
+    assert!(help.contains("[default: 127.0.0.1:5000]"), "{help}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let scene = scene();
+    let (_running, host) = serve(&scene, &[]);
+    scene.refuses(["serve", "--listen", &host]).is(1, "listen on HOST: Address already in use (os error 98)", "");
+}
+
+#[test]
+fn a_directory_that_is_an_image_layout_is_not_served_as_a_tree() {
+    let scene = scene();
+    trees(&scene);
+    prints(&scene, &["build", "oci:images:v1", "base"]);
+    scene.refuses(["serve", "--listen", "127.0.0.1:0", "images"]).is(
+        1,
+        "serve images: open tree images: it is itself an image layout",
+        "",
+    );
+}
