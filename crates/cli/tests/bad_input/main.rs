@@ -12,6 +12,7 @@ mod manifests;
 mod not_a_registry;
 mod output;
 mod references;
+mod table;
 mod targets;
 mod unknown;
 mod wrong_bytes;

@@ -82,9 +82,9 @@ async fn a_revoked_token_is_replaced() {
 /// O30, C11: a registry that refuses a fresh token is believed: there is no second round.
 #[tokio::test]
 async fn a_fresh_token_that_is_refused_is_the_end() {
-    let server = ScriptedServer::start(|asked| match asked.target.starts_with("/token") {
-        true => token("good"),
-        false => challenge(asked),
+    let server = ScriptedServer::start(|asked| match asked.target.as_str() {
+        target if target.starts_with("/token") => token("good"),
+        _ => challenge(asked),
     });
     let refused = client().image(&at(&server.host(), ":v1")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unauthorized);
@@ -94,12 +94,12 @@ async fn a_fresh_token_that_is_refused_is_the_end() {
 /// O29: when the token server says no, its reason is what the user hears, and nothing is sent without the token.
 #[tokio::test]
 async fn the_token_servers_reason_is_kept() {
-    let server = ScriptedServer::start(|asked| match asked.target.starts_with("/token") {
-        true => {
+    let server = ScriptedServer::start(|asked| match asked.target.as_str() {
+        target if target.starts_with("/token") => {
             let why = r#"{"errors":[{"code":"DENIED","message":"the account is suspended"}]}"#;
             Reply::new(403).body(Body::Whole(why.into()))
         }
-        false => challenge(asked),
+        _ => challenge(asked),
     });
     let refused = client().image(&at(&server.host(), ":v1")).await.unwrap_err();
     let mut told = refused.to_string();

@@ -146,17 +146,11 @@ impl Tree {
         let removed =
             discard(directory, name).map_err(|errno| Error::io(format!("remove {}", shown(plain)), errno.into()))?;
         match removed {
-            Removed::Nothing => {}
-            Removed::Leaf => {
-                self.visited += 1;
-                self.root.forget(plain);
-            }
-            Removed::Directory { names } => {
-                self.visited += 1 + names;
-                self.root.forget(plain);
-                self.directories.forget(plain);
-            }
+            Removed::Nothing => return Ok(()),
+            Removed::Leaf => self.visited += 1,
+            Removed::Directory { names } => self.visited += 1 + names,
         }
+        self.root.forget(plain);
         Ok(())
     }
 

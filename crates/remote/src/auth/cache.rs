@@ -139,3 +139,89 @@ impl Failure {
         Error::new(self.kind, self.what.clone()).with_retry(self.retry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn key(realm: &str, service: Option<&str>, scope: &str, user: &str) -> Key {
+        Key {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+            scope: scope.parse().unwrap(),
+            identity: Identity::User(user.to_owned()),
+        }
+    }
+
+    fn token(value: &str) -> Token {
+        Token { value: value.into(), expires: Instant::now() + Duration::from_mins(1), renewed: None }
+    }
+
+    /// A9: one line for each part of the key.
+    #[tokio::test]
+    async fn a_token_serves_what_it_was_got_for_or_less() {
+        const REALM: &str = "https://auth.test/";
+        const WIDE: &str = "repository:a/b:pull,push";
+        let cache = TokenCache::default();
+        cache.renew(&key(REALM, Some("s"), WIDE, "me"), None, || async { Ok(token("t")) }).await.unwrap();
+        let cases = [
+            ("the same", key(REALM, Some("s"), WIDE, "me"), true),
+            ("a narrower scope", key(REALM, Some("s"), "repository:a/b:pull", "me"), true),
+            ("a wider scope", key(REALM, Some("s"), "repository:a/b:delete,pull,push", "me"), false),
+            ("another repository", key(REALM, Some("s"), "repository:a/c:pull", "me"), false),
+            ("another realm", key("https://auth.test/x", Some("s"), WIDE, "me"), false),
+            ("another service", key(REALM, Some("x"), WIDE, "me"), false),
+            ("no service", key(REALM, None, WIDE, "me"), false),
+            ("another user", key(REALM, Some("s"), WIDE, "you"), false),
+            ("another user, narrower", key(REALM, Some("s"), "repository:a/b:pull", "you"), false),
+        ];
+        for (name, key, found) in cases {
+            assert_eq!(cache.find(&key).is_some(), found, "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_expired_or_was_refused_is_not_found() {
+        let cache = TokenCache::default();
+        let key = key("https://auth.test/", None, "repository:a/b:pull", "me");
+        cache.renew(&key, None, || async { Ok(token("t")) }).await.unwrap();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(cache.find(&key).is_none());
+        cache.renew(&key, None, || async { Ok(token("u")) }).await.unwrap();
+        cache.discard(&"t".into());
+        assert!(cache.find(&key).is_some());
+        cache.discard(&"u".into());
+        assert!(cache.find(&key).is_none());
+    }
+
+    /// Tokens that are dead do not pile up.
+    #[tokio::test(start_paused = true)]
+    async fn dead_slots_are_dropped() {
+        let cache = TokenCache::default();
+        for number in 0..1_000 {
+            let key = key("https://auth.test/", None, &format!("repository:a/{number}:pull"), "me");
+            cache.renew(&key, None, || async { Ok(token("t")) }).await.unwrap();
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        assert!(cache.lock().len() <= TokenCache::MANY);
+    }
+
+    /// An exchange that is given up in mid-way leaves the turn to the next.
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_exchange_holds_nobody_up() {
+        let cache = TokenCache::default();
+        let key = key("https://auth.test/", None, "repository:a/b:pull", "me");
+        let refused = || async { Err(Error::new(ErrorKind::Denied, "no")) };
+        assert!(cache.renew(&key, None, refused).await.is_err());
+        let (first, second) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(1), cache.renew(&key, None, std::future::pending)),
+            cache.renew(&key, None, || async { Ok(token("t")) }),
+        );
+        assert!(first.is_err());
+        assert!(second.is_ok(), "an older failure is not its verdict");
+    }
+}

@@ -134,8 +134,11 @@ async fn a_registry_that_always_says_no_is_believed() {
         assert!(script.count() - before <= at_most, "{:?}", script.lines());
     }
     let script = Script::new(|_, _| Reply::status(401).header("www-authenticate", "Basic realm=\"x\""));
-    assert_eq!(named(&script).manifest(&repo(), &tag("v1")).await.unwrap_err().kind(), ErrorKind::Unauthorized);
-    assert_eq!(script.count(), 2);
+    let remote = named(&script);
+    for requests in [2, 3] {
+        assert_eq!(remote.manifest(&repo(), &tag("v1")).await.unwrap_err().kind(), ErrorKind::Unauthorized);
+        assert_eq!(script.count(), requests, "what was refused is not sent again");
+    }
     for header in ["Negotiate", "Basic realm=x"] {
         let script = Script::new(move |_, _| Reply::status(401).header("www-authenticate", header));
         assert!(crate::script::remote(&script).manifest(&repo(), &tag("v1")).await.is_err());
@@ -157,6 +160,21 @@ async fn the_scope_of_the_challenge_is_added() {
     remote.manifest(&repo(), &tag("v2")).await.unwrap();
     assert_eq!(script.count(), 4);
     assert!(script.seen()[1].url.contains("repository%3Aa%2Fb%3Ametadata_read%2Cpull"));
+
+    // The same when a narrow token has done until now: it does not come back.
+    let script = Script::new(|seen, _| match (is_token(seen), seen.authorization()) {
+        (true, _) if seen.url.contains("metadata_read") => token("wide"),
+        (true, _) => token("narrow"),
+        (false, Some("Bearer wide")) => manifest(),
+        (false, Some(_)) if seen.url.ends_with("v0") => manifest(),
+        (false, Some(_)) => challenge("repository:a/b:metadata_read"),
+        (false, None) => challenge("repository:a/b:pull"),
+    });
+    let remote = crate::script::remote(&script);
+    for (reference, requests) in [("v0", 3), ("v1", 6), ("v2", 7), ("v0", 8)] {
+        remote.manifest(&repo(), &tag(reference)).await.unwrap();
+        assert_eq!(script.count(), requests, "{reference}");
+    }
 }
 
 /// A10: a token that the registry no longer takes is replaced, once for all who hold it.
@@ -237,6 +255,9 @@ async fn tokens_are_kept_apart() {
         remote.manifest(repo, &v1)
     });
     assert!(join_all(tasks).await.iter().all(Result::is_ok));
+    // And once more, now that all of them are at hand.
+    let again = (0..6).map(|task| remotes[task % 3].manifest(&repos[task / 3], &v1));
+    assert!(join_all(again).await.iter().all(Result::is_ok));
     let issued = issued.lock().unwrap();
     assert_eq!(issued.len(), 6, "{issued:?}");
     assert!(issued.values().all(|count| *count == 1), "{issued:?}");

@@ -254,6 +254,12 @@ fn hard_links_to_directories_and_the_root_are_refused() {
 }
 
 #[test]
+fn a_hard_link_onto_itself_must_be_there() {
+    refused(&[Tarball::new().hard_link("h", "h").finish()], "to itself, which is not there");
+    refused(&[Tarball::new().dir("h").hard_link("h", "h").finish()], "to itself, which is a directory");
+}
+
+#[test]
 fn a_hard_link_onto_itself_changes_nothing() {
     let archive = Tarball::new().file("d/f", "x").symlink("l", "d").hard_link("d/f", "d/f").hard_link("l/f", "d/f");
     contained(&[archive.finish()], |sandbox, outcome| {
