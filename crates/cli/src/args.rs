@@ -129,6 +129,8 @@ pub(crate) enum Command {
         /// Where to, once or more
         #[arg(required = true, value_name = "REF")]
         targets: Vec<String>,
+        #[command(flatten)]
+        platform: PlatformArg,
     },
     /// List the tags of a repository
     Tags {

@@ -23,7 +23,6 @@ pub(crate) struct Context {
 impl Context {
     /// Reads what the environment has to say and builds the client.
     pub(crate) fn new(global: &Global, platform: Option<&PlatformArg>) -> Result<Self, Failure> {
-        log_to_stderr(global.verbose);
         Self::with_observer(global, platform, progress::observer(global.quiet))
     }
 
@@ -59,7 +58,8 @@ impl Context {
     }
 }
 
-fn log_to_stderr(verbose: u8) {
+/// Starts telling what is decided, if that is wanted. Once, for every command.
+pub(crate) fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => return,
         1 => LevelFilter::DEBUG,

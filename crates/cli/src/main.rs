@@ -38,6 +38,7 @@ fn main() -> ExitCode {
 
 /// The command, or the signal that ends it: dropping the command's future is what cleans up after it.
 async fn run(cli: Cli) -> ExitCode {
+    context::log_to_stderr(cli.global.verbose);
     let mut interrupt = match signal::Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => return end(&Failure::Job(gantri::Error::io("listen for signals", error))),

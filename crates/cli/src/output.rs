@@ -43,8 +43,14 @@ fn document(value: &impl Serialize) -> io::Result<()> {
     line(&serde_json::to_vec_pretty(value)?)
 }
 
+/// A part of many bytes as they are. A reader that has stopped reading holds up a thread of its own and not this one, so
+/// that a signal still ends the command.
+pub(crate) async fn chunk(bytes: impl AsRef<[u8]> + Send + 'static) -> io::Result<()> {
+    tokio::task::spawn_blocking(move || raw(bytes.as_ref())).await.map_err(io::Error::other)?
+}
+
 /// Bytes as they are.
-pub(crate) fn raw(bytes: &[u8]) -> io::Result<()> {
+fn raw(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
     stdout.flush()

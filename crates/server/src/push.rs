@@ -40,7 +40,7 @@ pub(crate) async fn put_blob_at_once(
     }
     let room = served.uploads.admit().await?;
     let upload = served.registry.start_upload(repo, digest.algorithm()).await?;
-    let mut turn = served.uploads.open(room, repo, upload)?.turn().await?;
+    let mut turn = served.uploads.open(room, repo, upload)?.turn(&*served.registry).await?;
     turn.append(body, None).await?;
     served.uploads.close(turn)?.commit(digest).await?;
     created_blob(repo, digest)
@@ -70,7 +70,7 @@ pub(crate) async fn mount_blob(
 /// end-13.
 pub(crate) async fn upload_status(served: &Served, repo: &RepositoryName, id: &str) -> Result<Response> {
     let session = served.uploads.find(repo, id).await?;
-    let offset = session.offset().await;
+    let offset = session.offset(&*served.registry).await?;
     stands(Reply::new(StatusCode::NO_CONTENT), &session, offset).empty()
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn write_upload(
     body: &RequestBody,
 ) -> Result<Response> {
     let session = served.uploads.find(repo, id).await?;
-    let mut turn = session.turn().await?;
+    let mut turn = session.turn(&*served.registry).await?;
     match append(&mut turn, headers, body).await? {
         Appended::Yes => accepted(&session, turn.offset()),
         Appended::OutOfOrder => out_of_order(&session, turn.offset()),
@@ -101,7 +101,7 @@ pub(crate) async fn commit_upload(
     body: &RequestBody,
 ) -> Result<Response> {
     let session = served.uploads.find(repo, id).await?;
-    let mut turn = session.turn().await?;
+    let mut turn = session.turn(&*served.registry).await?;
     if let Appended::OutOfOrder = append(&mut turn, headers, body).await? {
         return out_of_order(&session, turn.offset());
     }
@@ -111,7 +111,7 @@ pub(crate) async fn commit_upload(
 
 /// end-14.
 pub(crate) async fn cancel_upload(served: &Served, repo: &RepositoryName, id: &str) -> Result<Response> {
-    let turn = served.uploads.find(repo, id).await?.turn().await?;
+    let turn = served.uploads.find(repo, id).await?.turn(&*served.registry).await?;
     served.uploads.close(turn)?.cancel().await?;
     Reply::new(StatusCode::NO_CONTENT).empty()
 }

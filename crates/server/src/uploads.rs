@@ -4,11 +4,12 @@
 //! there may be. What is written where is for `push.rs`; what became of the bytes, for the registry behind.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantri_core::{BlobUpload, Error, ErrorKind, Result};
+use gantri_core::{BlobUpload, Error, ErrorKind, Push, Result};
 use gantri_spec::RepositoryName;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -34,6 +35,8 @@ pub(crate) struct Session {
     /// Empty once the upload is committed or cancelled.
     upload: Arc<tokio::sync::Mutex<Option<Box<dyn BlobUpload>>>>,
     seen: Mutex<Seen>,
+    /// Whether a write was cut short: the handle may stand elsewhere than the registry behind.
+    doubt: AtomicBool,
     /// How many requests want to write and can't yet.
     asking: watch::Sender<usize>,
     _room: OwnedSemaphorePermit,
@@ -69,6 +72,7 @@ impl Uploads {
             repo: repo.clone(),
             seen: Mutex::new(Seen { offset: upload.offset(), used: Instant::now() }),
             upload: Arc::new(tokio::sync::Mutex::new(Some(upload))),
+            doubt: AtomicBool::new(false),
             asking: watch::Sender::new(0),
             _room: room.0,
         });
@@ -124,25 +128,40 @@ impl Session {
     ///
     /// A client that broke off asks at once, and may be here before its last bytes are: those are given a moment. One
     /// that asks while another request goes on writing is told how far that is.
-    pub(crate) async fn offset(&self) -> u64 {
-        let settled = timeout(SETTLE, self.upload.lock()).await;
-        drop(settled);
-        self.seen().offset
+    ///
+    /// # Errors
+    /// Those of [`Push::resume_upload`], if the registry behind has to be asked.
+    pub(crate) async fn offset(&self, registry: &dyn Push) -> Result<u64> {
+        if let Ok(mut upload) = timeout(SETTLE, self.upload.lock()).await {
+            self.resolve_doubt(&mut upload, registry).await?;
+        }
+        Ok(self.seen().offset)
     }
 
     /// Waits for the right to write. Whoever is writing is made to stop at the end of its chunk: a client that lost its
     /// connection must not have to wait until the server notices.
     ///
     /// # Errors
-    /// `UploadUnknown` if the upload was ended meanwhile (R4).
-    pub(crate) async fn turn(self: &Arc<Self>) -> Result<Turn> {
+    /// `UploadUnknown` if the upload was ended meanwhile (R4); those of [`Push::resume_upload`], if the registry behind
+    /// has to be asked where it stands.
+    pub(crate) async fn turn(self: &Arc<Self>, registry: &dyn Push) -> Result<Turn> {
         let asking = Asking::new(&self.asking);
-        let upload = Arc::clone(&self.upload).lock_owned().await;
+        let mut upload = Arc::clone(&self.upload).lock_owned().await;
         drop(asking);
         if upload.is_none() {
             return Err(unknown(&self.repo));
         }
+        self.resolve_doubt(&mut upload, registry).await?;
         Ok(Turn { session: Arc::clone(self), upload })
+    }
+
+    /// A handle whose write was dropped or failed does not know where it stands; a new one does.
+    async fn resolve_doubt(&self, upload: &mut Option<Box<dyn BlobUpload>>, registry: &dyn Push) -> Result<()> {
+        let Some(handle) = upload.as_mut().filter(|_| self.doubt.load(Ordering::Relaxed)) else { return Ok(()) };
+        *handle = registry.resume_upload(&self.repo, handle.session()).await?;
+        self.saw(handle.offset());
+        self.doubt.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes the upload if nobody has used it for `idle`; one that is being written to is in use.
@@ -205,9 +224,11 @@ impl Turn {
 
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
         let Some(upload) = self.upload.as_mut() else { return Err(unknown(&self.session.repo)) };
+        // Said before the write: if the client goes away, this future is dropped in the middle of it.
+        self.session.doubt.store(true, Ordering::Relaxed);
         upload.write(chunk).await?;
-        let offset = upload.offset();
-        self.session.saw(offset);
+        self.session.doubt.store(false, Ordering::Relaxed);
+        self.session.saw(upload.offset());
         Ok(())
     }
 
@@ -255,7 +276,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use gantri_core::{Memory, Push};
+    use gantri_core::Memory;
     use gantri_spec::Algorithm;
     use http_body_util::Full;
 
@@ -278,30 +299,46 @@ mod tests {
     async fn who_found_an_upload_before_it_ended_gets_no_turn_after_it() {
         let (uploads, session) = one().await;
         let found = uploads.find(session.repository(), session.id()).await.unwrap();
-        uploads.close(session.turn().await.unwrap()).unwrap();
-        assert_eq!(found.turn().await.err().unwrap().kind(), ErrorKind::UploadUnknown);
+        uploads.close(session.turn(&Memory::new()).await.unwrap()).unwrap();
+        assert_eq!(found.turn(&Memory::new()).await.err().unwrap().kind(), ErrorKind::UploadUnknown);
+    }
+
+    /// A write that its client gave up may have arrived all the same.
+    #[tokio::test]
+    async fn after_a_write_cut_short_the_registry_behind_says_where_it_stands() {
+        let (registry, repo) = (Memory::new(), "a".parse().unwrap());
+        let upload = registry.start_upload(&repo, Algorithm::Sha256).await.unwrap();
+        let mut arrived = registry.resume_upload(&repo, upload.session()).await.unwrap();
+        let uploads = Uploads::new(1, Duration::from_secs(60));
+        let session = uploads.open(uploads.admit().await.unwrap(), &repo, upload).unwrap();
+        session.doubt.store(true, Ordering::Relaxed);
+        arrived.write("he".into()).await.unwrap();
+        assert_eq!(session.offset(&registry).await.unwrap(), 2);
+        session.turn(&registry).await.unwrap().append(&body("llo"), None).await.unwrap();
+        assert_eq!(session.offset(&registry).await.unwrap(), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_question_waits_for_the_bytes_that_are_on_their_way_but_not_for_ever() {
+        let registry = Memory::new();
         let (_uploads, session) = one().await;
-        let mut turn = session.turn().await.unwrap();
+        let mut turn = session.turn(&registry).await.unwrap();
         let writing = async {
             tokio::task::yield_now().await;
             turn.append(&body("hello"), None).await.unwrap();
             drop(turn);
         };
-        let (offset, ()) = tokio::join!(session.offset(), writing);
-        assert_eq!(offset, 5);
-        let _never_ends = session.turn().await.unwrap();
-        assert_eq!(session.offset().await, 5);
+        let (offset, ()) = tokio::join!(session.offset(&registry), writing);
+        assert_eq!(offset.unwrap(), 5);
+        let _never_ends = session.turn(&Memory::new()).await.unwrap();
+        assert_eq!(session.offset(&Memory::new()).await.unwrap(), 5);
     }
 
     /// R3: one that is being written to is in use, however slowly that goes.
     #[tokio::test(start_paused = true)]
     async fn an_upload_in_use_does_not_rest() {
         let (uploads, session) = one().await;
-        let turn = session.turn().await.unwrap();
+        let turn = session.turn(&Memory::new()).await.unwrap();
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(uploads.find(session.repository(), session.id()).await.is_ok());
         drop(turn);

@@ -57,7 +57,7 @@ pub(crate) async fn blob(global: &Global, source: &str) -> Result<(), Failure> {
     let blob = context.client.blob(&reference, digest).await;
     let mut chunks = context.outcome(&reference.clone().into(), blob).await?.into_stream();
     while let Some(chunk) = chunks.try_next().await.map_err(|error| error.during(format_args!("blob {source}")))? {
-        output::raw(&chunk)?;
+        output::chunk(chunk).await?;
     }
     Ok(())
 }

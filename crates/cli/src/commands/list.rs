@@ -20,7 +20,7 @@ pub(crate) async fn tags(global: &Global, repository: &str) -> Result<(), Failur
     let mut tags = context.outcome(&source, context.client.tags(&source).await).await?;
     if context.output.streams() {
         while let Some(tag) = context.outcome(&source, tags.try_next().await).await? {
-            output::line(tag.as_str().as_bytes())?;
+            output::chunk(format!("{tag}\n")).await?;
         }
         return Ok(());
     }

@@ -22,7 +22,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pull { source, target, platform } => pull::run(&global, &source, &target, &platform).await,
         Command::Unpack { source, dir, platform } => unpack::run(&global, &source, &dir, &platform).await,
         Command::Build { target, layers } => build::run(&global, &target, &layers).await,
-        Command::Push { source, targets } => push::run(&global, &source, &targets).await,
+        Command::Push { source, targets, platform } => push::run(&global, &source, &targets, &platform).await,
         Command::Tags { repository } => list::tags(&global, &repository).await,
         Command::Manifest { source, platform } => inspect::manifest(&global, &source, &platform).await,
         Command::Config { source, platform } => inspect::config(&global, &source, &platform).await,

@@ -15,7 +15,7 @@ pub(crate) async fn run(global: &Global, source: &str, dir: &Path, platform: &Pl
     let unpacked = context.outcome(&location, context.client.unpack(&location, dir).await).await?;
     let json = json!({
         "source": source,
-        "target": dir,
+        "target": dir.to_string_lossy(),
         "digest": unpacked.manifest,
         "entries": unpacked.entries,
         "bytes": unpacked.bytes,

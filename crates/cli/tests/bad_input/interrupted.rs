@@ -64,3 +64,20 @@ fn ctrl_c_while_nobody_answers_ends_with_130() {
     Refusal::of(&running.end_within(SOON)).is(130, "manifest HOST/app:v1: interrupted by SIGINT", "");
     assert_eq!(scene.trace(), before);
 }
+
+/// Nobody takes the data, so it can't all be written; still the signal is heard.
+#[test]
+fn ctrl_c_while_nobody_reads_the_output_ends_with_130() {
+    let scene = scene();
+    let archive = Tar::new().file("a", vec![b'x'; 1 << 20]).finish();
+    let image = Image::of_layers(&[Layer::packed(gantri::spec::MediaType::OCI_LAYER, &archive, archive.clone())]);
+    let layer = image.first_layer().clone();
+    let server = image.serve(|_, _| None);
+    let (_unread, writer) = std::io::pipe().unwrap();
+    let mut command = scene.command(["blob", &format!("{}/app@{layer}", server.host())]);
+    let running = Running::start(command.stdout(writer));
+    server.wait_for("/blobs/");
+    running.interrupt();
+    let refusal = Refusal::of(&running.end_within(2 * SOON));
+    refusal.is(130, "blob HOST/app@D1: interrupted by SIGINT", "");
+}

@@ -49,10 +49,11 @@ impl DockerConfig {
         let file: File = serde_json::from_slice(text)
             .map_err(|error| Error::new(ErrorKind::Config, path.display().to_string()).with_source(error))?;
         let in_file = |error: Error| error.during(path.display());
-        let auths = file.auths.into_iter().filter_map(|(key, entry)| Some((host_of(&key)?, entry))).collect();
+        let auths = file.auths.into_iter().flatten().filter_map(|(key, entry)| Some((host_of(&key)?, entry))).collect();
         let helpers = file
             .cred_helpers
             .into_iter()
+            .flatten()
             .filter_map(|(key, suffix)| Some((host_of(&key)?, suffix)))
             .map(|(host, suffix)| Ok((host, Helper::new(&suffix)?)))
             .collect::<Result<_>>()
@@ -95,10 +96,9 @@ fn host_of(key: &str) -> Option<Host> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct File {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    // Programs written in Go write `null` for a map with nothing in it.
+    auths: Option<BTreeMap<String, Entry>>,
+    cred_helpers: Option<BTreeMap<String, String>>,
     creds_store: Option<String>,
 }
 
@@ -202,6 +202,13 @@ mod tests {
                 assert_eq!(found(host).await, expected, "{host}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn null_stands_for_nothing() {
+        let text = br#"{"auths": null, "credHelpers": null, "credsStore": null}"#;
+        let config = DockerConfig::parse(Path::new("config.json"), text).unwrap();
+        assert_eq!(config.credential(&"ghcr.io".parse().unwrap()).await.unwrap(), Credential::Anonymous);
     }
 
     #[test]

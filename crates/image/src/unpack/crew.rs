@@ -103,3 +103,25 @@ impl Work {
         Ok(Some(summary))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_nobody_waits_for_publishes_nothing() {
+        for stopped in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let target = Target::check(&dir.path().join("root")).unwrap();
+            let stop = Stop::default();
+            if stopped {
+                stop.set();
+            }
+            let work = Work { target, incoming: channel().1, diff_ids: Vec::new(), limits: Limits::default() };
+            work.run(&stop, &Verdict(Mutex::new(None)));
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), usize::from(!stopped));
+        }
+    }
+}

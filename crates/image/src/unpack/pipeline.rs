@@ -221,3 +221,6 @@ fn unreadable(layer: &Incoming, error: io::Error) -> Failure {
     };
     layer.blame(error)
 }
+
+#[cfg(test)]
+mod tests;

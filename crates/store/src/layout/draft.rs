@@ -163,3 +163,102 @@ fn digests(root: &Dir) -> Result<Vec<Digest>> {
 }
 
 const REMOVALS: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use gantri_core::{BlobBody, Discover, Pull, Push};
+    use gantri_spec::{Descriptor, ImageManifest, MediaType, RepositoryName, Tag};
+
+    use super::*;
+
+    fn repo() -> RepositoryName {
+        "any".parse().unwrap()
+    }
+
+    /// Puts an image whose config is `text` under the tag.
+    async fn fill(layout: &Layout, text: &'static str, tag: &str) {
+        let config = Descriptor::of(MediaType::OCI_CONFIG, text.as_bytes());
+        layout.put_blob(&repo(), &config, BlobBody::bytes(Bytes::from(text))).await.unwrap();
+        let manifest = ImageManifest::new(config, Vec::new()).to_raw();
+        layout.put_manifest(&repo(), &manifest, &[tag.parse().unwrap()]).await.unwrap();
+    }
+
+    async fn tags(layout: &Layout) -> Vec<String> {
+        use futures_util::TryStreamExt;
+        layout.tags(&repo(), None).map_ok(|tag: Tag| tag.to_string()).try_collect().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_new_layout_is_there_when_it_is_published_and_not_before() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("a/b");
+        let draft = Layout::draft(&dir).await.unwrap();
+        fill(draft.layout(), "one", "v1").await;
+        assert!(Layout::open(&dir).await.is_err());
+        draft.publish().await.unwrap();
+        let layout = Layout::open(&dir).await.unwrap();
+        assert_eq!(tags(&layout).await, ["v1"]);
+        layout.manifest(&repo(), &Selector::Tag("v1".parse().unwrap())).await.unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 3, "blobs, index.json and oci-layout");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_dropped_leaves_not_even_its_directories() {
+        let place = tempfile::tempdir().unwrap();
+        let draft = Layout::draft(place.path().join("a/b")).await.unwrap();
+        fill(draft.layout(), "one", "v1").await;
+        drop(draft);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn two_drafts_of_one_layout_end_in_one_layout() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("new");
+        let [first, second] = [Layout::draft(&dir).await.unwrap(), Layout::draft(&dir).await.unwrap()];
+        fill(first.layout(), "one", "v1").await;
+        fill(second.layout(), "two", "v2").await;
+        fill(second.layout(), "two", "v1").await;
+        first.publish().await.unwrap();
+        second.publish().await.unwrap();
+        let layout = Layout::open(&dir).await.unwrap();
+        assert_eq!(tags(&layout).await, ["v1", "v2"]);
+        let [v1, v2] = ["v1", "v2"].map(|tag| Selector::Tag(tag.parse().unwrap()));
+        let digest = layout.resolve_manifest(&repo(), &v1).await.unwrap().digest;
+        assert_eq!(digest, layout.resolve_manifest(&repo(), &v2).await.unwrap().digest, "the last one has the tag");
+    }
+
+    #[tokio::test]
+    async fn a_layout_that_is_there_is_filled_in_place() {
+        let place = tempfile::tempdir().unwrap();
+        fill(&Layout::create(place.path()).await.unwrap(), "one", "v1").await;
+        let draft = Layout::draft(place.path()).await.unwrap();
+        fill(draft.layout(), "two", "v2").await;
+        drop(draft);
+        assert_eq!(tags(&Layout::open(place.path()).await.unwrap()).await, ["v1", "v2"]);
+    }
+
+    #[tokio::test]
+    async fn something_else_is_never_made_a_layout() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("mine"), "x").unwrap();
+        let error = Layout::draft(place.path()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    /// (S1) The lock of a dead process is free.
+    #[tokio::test]
+    async fn what_a_dead_process_left_is_swept_away_and_what_a_living_one_makes_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join(".gantri-dead")).unwrap();
+        let living = Layout::draft(place.path()).await.unwrap();
+        assert!(!place.path().join(".gantri-dead").exists());
+        let other = Layout::draft(place.path()).await.unwrap();
+        fill(living.layout(), "one", "v1").await;
+        living.publish().await.unwrap();
+        drop(other);
+        assert_eq!(tags(&Layout::open(place.path()).await.unwrap()).await, ["v1"]);
+    }
+}

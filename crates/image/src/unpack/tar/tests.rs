@@ -179,12 +179,14 @@ fn attributes_come_in_both_spellings_and_stars_wins() {
 fn the_size_of_a_record_wins_over_the_headers() {
     let inner = Tarball::new().file("smuggled", "evil").unfinished();
     let size = inner.len().to_string();
-    let archive = Tarball::new()
-        .pax(&[("size", size.as_bytes())])
-        .entry(&Header::new(b'0', "outer").size(0), &inner)
-        .file("after", "")
-        .finish();
-    assert_eq!(paths(&archive), ["outer", "after"]);
+    for stated in [0, 1, 512, 4096] {
+        let archive = Tarball::new()
+            .pax(&[("size", size.as_bytes())])
+            .entry(&Header::new(b'0', "outer").size(stated), &inner)
+            .file("after", "")
+            .finish();
+        assert_eq!(paths(&archive), ["outer", "after"], "{stated}");
+    }
     let archive = Tarball::new().pax(&[("size", b"0")]).entry(&Header::new(b'0', "outer"), "").raw(&inner).finish();
     assert_eq!(paths(&archive), ["outer", "smuggled"]);
 }

@@ -88,6 +88,7 @@ fn removing_copes_with_any_names() {
             .dir(format!("d/.gantri-{}", index + 40))
             .file(format!("d/.gantri-{}/x", index + 80), "")
             .file(format!("d/a/b/{index}/c/.gantri-{index}/e"), "")
+            .file(format!("d/z{index}/b/c/.gantri-{index}/e"), "")
     });
     let sandbox = Sandbox::new(Resolver::detect());
     sandbox.unpack(&[lower.finish(), Tarball::new().file(".wh.d", "").finish()]).unwrap();

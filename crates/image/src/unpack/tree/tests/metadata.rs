@@ -162,7 +162,8 @@ fn acls_are_restored_and_not_inherited_while_unpacking() {
     let sandbox = Sandbox::new(Resolver::detect());
     let archive = Tarball::new()
         .pax(&[("SCHILY.xattr.system.posix_acl_access", ACL)])
-        .entry(&Header::new(b'0', "f").mode(0o640), "x")
+        // Had the mode the last word, it would narrow the mask.
+        .entry(&Header::new(b'0', "f").mode(0o600), "x")
         .pax(&[("SCHILY.xattr.system.posix_acl_default", DEFAULT_ACL)])
         .dir("d")
         .file("d/in", "x")
@@ -189,6 +190,20 @@ fn nothing_is_inherited_from_the_surroundings() {
         assert_eq!(xattr(&sandbox, path, "system.posix_acl_default"), None, "{path:?}");
         assert_eq!(sandbox.stat(path).mode() & 0o7000, 0, "{path:?}");
     }
+}
+
+/// (T15)
+#[test]
+fn the_root_is_private_until_it_is_finished() {
+    let sandbox = Sandbox::new(Resolver::detect());
+    rustix::fs::chmod(sandbox.root(), rustix::fs::Mode::from_raw_mode(0o2777)).unwrap();
+    let mut tree = sandbox.tree();
+    tree.apply(&mut Tarball::new().dir("./").dir("d").finish().as_slice()).unwrap();
+    for path in ["", "d"] {
+        assert_eq!(sandbox.stat(path).mode() & 0o7777, 0o700, "{path:?}");
+    }
+    tree.finish().unwrap();
+    assert_eq!(sandbox.stat("").mode() & 0o7777, 0o755);
 }
 
 #[test]
