@@ -47,9 +47,6 @@ impl Observer for Bars {
                     bar.finish_and_clear();
                 }
             }
-            Event::Retrying { because, .. } => {
-                let _ = self.all.println(format!("retrying: {because}"));
-            }
             Event::Notice(text) => {
                 let _ = self.all.println(format!("note: {}", gantri::display_untrusted(text)));
             }
@@ -96,7 +93,6 @@ impl Tally {
             }
             Event::Bytes { count, .. } => self.bytes += count,
             Event::Finished(_) => self.finished += 1,
-            Event::Retrying { because, .. } => return Some(format!("retrying: {because}")),
             Event::Notice(text) => return Some(format!("note: {}", gantri::display_untrusted(text))),
             _ => {}
         }

@@ -6,8 +6,6 @@ use std::fmt::Debug;
 
 use gantri_spec::Descriptor;
 
-use crate::error::Error;
-
 /// Hears about a job's progress.
 ///
 /// Called from whatever task or thread does the work: it must be quick, must not block and must not panic.
@@ -31,13 +29,6 @@ pub enum Event<'a> {
     },
     /// It was at the target already.
     Skipped(&'a Descriptor),
-    /// It failed and is tried again.
-    Retrying {
-        /// What is tried again.
-        of: &'a Descriptor,
-        /// Why.
-        because: &'a Error,
-    },
     /// It is done and verified.
     Finished(&'a Descriptor),
     /// The user should know this; the job goes on.

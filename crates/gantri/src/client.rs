@@ -9,7 +9,7 @@ use gantri_core::{
     BlobReader, Discover, Error, ErrorKind, Limits, NoObserver, Observer, Pull, PullExt, Registry, Result,
 };
 use gantri_image::{
-    ImageBuilder, Layer, PackOptions, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
+    ImageBuilder, Layer, PackOptions, Present, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
 };
 use gantri_remote::{Credentials, PlainHttp};
 use gantri_spec::{
@@ -70,7 +70,8 @@ impl Client {
         let draft = Layout::draft(target.dir()).await.map_err(doing)?;
         let tags: Vec<Tag> = target.tag().cloned().or_else(|| place.tag()).into_iter().collect();
         let layout = Arc::new(draft.layout().clone());
-        let manifest = self.bring(place, layout, &layout_repository()?, &tags).await.map_err(doing)?;
+        let manifest =
+            self.bring(place, layout, &layout_repository()?, &tags, Present::Verified).await.map_err(doing)?;
         draft.publish().await.map_err(doing)?;
         let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
         Ok(Pulled { manifest, target })
@@ -93,7 +94,7 @@ impl Client {
             Selector::Tag(tag) => vec![tag],
             Selector::Digest(_) => Vec::new(),
         };
-        self.bring(place, Arc::new(remote), target.repository(), &tags).await.map_err(doing)
+        self.bring(place, Arc::new(remote), target.repository(), &tags, Present::Trusted).await.map_err(doing)
     }
 
     /// Fetches the image for the client's platform and unpacks it to a root file system at `dir`, which must not exist or
@@ -259,11 +260,13 @@ impl Client {
         target: Arc<dyn Registry>,
         repository: &RepositoryName,
         tags: &[Tag],
+        present: Present,
     ) -> Result<Descriptor> {
         let mut options = PullOptions::default();
         options.platform = self.platform.clone();
         options.limits = self.limits.clone();
         options.observer = Arc::clone(&self.observer);
+        options.present = present;
         let Place { registry, repository: from, selector } = from;
         let resolved = pull(registry, &from, &selector, target, repository, tags, &options).await?;
         Ok(resolved.manifest.descriptor().clone())

@@ -22,6 +22,6 @@ pub mod unpack;
 
 pub use build::{ImageBuilder, Layer, PackOptions};
 pub use pull::{PullOptions, pull};
-pub use push::{Blob, Image, PushOptions, push};
+pub use push::{Blob, Image, Present, PushOptions, push};
 pub use resolve::{Resolved, resolve};
 pub use unpack::{Unpack, Unpacked};

@@ -10,7 +10,7 @@ use gantri_core::{BlobBody, ByteStream, Limits, NoObserver, Observer, Pull, Regi
 use gantri_spec::{ByteRange, Descriptor, Platform, RepositoryName, Selector, Tag};
 
 use crate::progress::counted;
-use crate::push::{Blob, Image, PushOptions, push};
+use crate::push::{Blob, Image, Present, PushOptions, push};
 use crate::resolve::{Resolved, resolve};
 
 /// How an image is pulled.
@@ -23,11 +23,18 @@ pub struct PullOptions {
     pub limits: Limits,
     /// Hears of each blob and of the manifest.
     pub observer: Arc<dyn Observer>,
+    /// When a blob that the target has need not be fetched. Default: when it is verified there.
+    pub present: Present,
 }
 
 impl Default for PullOptions {
     fn default() -> Self {
-        Self { platform: Platform::host(), limits: Limits::default(), observer: Arc::new(NoObserver) }
+        Self {
+            platform: Platform::host(),
+            limits: Limits::default(),
+            observer: Arc::new(NoObserver),
+            present: Present::Verified,
+        }
     }
 }
 
@@ -55,7 +62,7 @@ pub async fn pull(
     let blobs = [&resolved.image.config].into_iter().chain(&resolved.image.layers);
     let blobs = blobs.map(|blob| from(&source, repo, blob, &options.observer)).collect();
     let image = Image::new(resolved.manifest.clone(), blobs);
-    let push_options = PushOptions::new(options.limits.clone(), Arc::clone(&options.observer));
+    let push_options = PushOptions::new(options.limits.clone(), Arc::clone(&options.observer)).present(options.present);
     push(image, &*target, target_repo, tags, &push_options).await?;
     Ok(resolved)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures_util::future::try_join;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use gantri_core::{BlobBody, Error, ErrorKind, Event, Limits, NoObserver, Observer, PutManifest, Registry, Result};
-use gantri_spec::{Descriptor, Digest, RawManifest, RepositoryName, Tag};
+use gantri_spec::{ByteRange, Descriptor, Digest, RawManifest, RepositoryName, Tag};
 
 /// An image ready to be sent: a manifest, and the blobs that it names.
 #[derive(Debug)]
@@ -46,6 +46,17 @@ impl Blob {
     }
 }
 
+/// When a blob that the target has need not be sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Present {
+    /// When the target says that it has it, in the right size: a registry vouches for what it stores.
+    #[default]
+    Trusted,
+    /// When what the target has was read and has the right digest: a directory may have come to harm.
+    Verified,
+}
+
 /// How an image is sent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -54,18 +65,26 @@ pub struct PushOptions {
     pub limits: Limits,
     /// Hears of each blob and of the manifest.
     pub observer: Arc<dyn Observer>,
+    /// When a blob need not be sent.
+    pub present: Present,
 }
 
 impl PushOptions {
     /// These bounds and this observer.
     pub fn new(limits: Limits, observer: Arc<dyn Observer>) -> Self {
-        Self { limits, observer }
+        Self { limits, observer, present: Present::default() }
+    }
+
+    /// Says when a blob need not be sent.
+    pub fn present(mut self, present: Present) -> Self {
+        self.present = present;
+        self
     }
 }
 
 impl Default for PushOptions {
     fn default() -> Self {
-        Self { limits: Limits::default(), observer: Arc::new(NoObserver) }
+        Self::new(Limits::default(), Arc::new(NoObserver))
     }
 }
 
@@ -86,7 +105,7 @@ pub async fn push(
     let Image { manifest, blobs } = image;
     let mut config = once_each(blobs)?;
     let layers = config.split_off(config.len().min(1));
-    let job = Job { target, repo, observer: &*options.observer };
+    let job = Job { target, repo, observer: &*options.observer, present: options.present };
     // The config travels beside the layers, never behind them.
     try_join(job.put_all(config, 1), job.put_all(layers, options.limits.concurrent_layers)).await?;
     job.observer.event(&Event::Started(manifest.descriptor()));
@@ -117,6 +136,7 @@ struct Job<'a> {
     target: &'a dyn Registry,
     repo: &'a RepositoryName,
     observer: &'a dyn Observer,
+    present: Present,
 }
 
 impl Job<'_> {
@@ -138,9 +158,19 @@ impl Job<'_> {
     /// A blob of another size under this digest is not there: putting it will say what is wrong.
     async fn is_there(&self, blob: &Descriptor) -> Result<bool> {
         match self.target.resolve_blob(self.repo, &blob.digest).await {
-            Ok(found) => Ok(found.size == blob.size),
+            Ok(found) if found.size != blob.size => Ok(false),
+            Ok(_) => match self.present {
+                Present::Trusted => Ok(true),
+                Present::Verified => Ok(self.is_whole(blob).await),
+            },
             Err(error) if matches!(error.kind(), ErrorKind::BlobUnknown | ErrorKind::RepositoryUnknown) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// What can't be read whole is sent again: putting it mends it, or says why not.
+    async fn is_whole(&self, blob: &Descriptor) -> bool {
+        let Ok(reader) = self.target.blob(self.repo, &blob.digest, ByteRange::Full).await else { return false };
+        reader.into_stream().try_for_each(|_| async { Ok(()) }).await.is_ok()
     }
 }

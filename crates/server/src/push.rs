@@ -183,7 +183,7 @@ enum Appended {
 /// Appends a body if it belongs where the upload stands (R4).
 async fn append(turn: &mut Turn, headers: &HeaderMap, body: &RequestBody) -> Result<Appended> {
     let Some(range) = headers.get(header::CONTENT_RANGE) else {
-        return turn.append(body, body.length()).await.map(|()| Appended::Yes);
+        return went(turn.append(body, body.length()).await);
     };
     let range = range.to_str().ok().and_then(|range| range.parse::<UploadRange>().ok());
     let Some(range) = range.filter(|range| range.start == turn.offset()) else {
@@ -197,7 +197,16 @@ async fn append(turn: &mut Turn, headers: &HeaderMap, body: &RequestBody) -> Res
         let what = format!("upload: a chunk of {declared} bytes by its range, {} by its length", length.unwrap_or(0));
         return Err(Error::new(ErrorKind::SizeMismatch, what));
     }
-    turn.append(body, Some(declared)).await.map(|()| Appended::Yes)
+    went(turn.append(body, Some(declared)).await)
+}
+
+/// Whoever finds that the upload went on without it may go on from where it stands.
+fn went(appended: Result<()>) -> Result<Appended> {
+    match appended {
+        Ok(()) => Ok(Appended::Yes),
+        Err(error) if error.kind() == ErrorKind::RangeInvalid => Ok(Appended::OutOfOrder),
+        Err(error) => Err(error),
+    }
 }
 
 fn started(served: &Served, room: Room, repo: &RepositoryName, upload: Box<dyn BlobUpload>) -> Result<Response> {

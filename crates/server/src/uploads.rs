@@ -194,7 +194,7 @@ impl Turn {
     /// Appends a body, chunk by chunk, as it comes. `declared` is how many bytes there must be, if that was said.
     ///
     /// # Errors
-    /// `SizeMismatch` if there are more or fewer; `Conflict` if another request asked for the session. Whatever was
+    /// `SizeMismatch` if there are more or fewer; `RangeInvalid` if another request asked for the session. Whatever was
     /// acknowledged until then stays.
     ///
     /// # Cancel safety
@@ -234,7 +234,7 @@ impl Turn {
 
     fn interrupted(&self) -> Error {
         let what = format!("upload to {}: another request went on with it at {}", self.session.repo, self.offset());
-        Error::new(ErrorKind::Conflict, what)
+        Error::new(ErrorKind::RangeInvalid, what)
     }
 
     fn wrong_size(&self, declared: Option<u64>, came: u64) -> Error {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use test_support::{Image, Tar};
 
-use crate::{prints, scene};
+use crate::{prints, said, scene};
 
 #[test]
 fn a_job_that_is_quickly_done_says_nothing() {
@@ -24,7 +24,8 @@ fn a_notice_is_one_line() {
     let image = format!("{}/app:v1", server.host());
     let ran = scene.run(["unpack", &image, "loud"]);
     assert_eq!(ran.code, Some(0));
-    assert!(ran.stderr.starts_with("note: ") && ran.stderr.lines().count() == 1, "{:?}", ran.stderr);
+    let said = said(&ran.stderr);
+    assert!(said.starts_with("note: ") && said.lines().count() == 1, "{:?}", ran.stderr);
     prints(&scene, &["unpack", &image, "quiet", "--quiet"]);
 }
 
@@ -47,6 +48,7 @@ fn a_job_that_takes_its_time_says_so_now_and_then() {
     let ran = scene.run(["unpack", &format!("{}/app:v1", server.host()), "rootfs"]);
     drop(go_on);
     assert_eq!(ran.code, Some(0));
-    assert!(!ran.stderr.is_empty());
-    assert!(ran.stderr.lines().all(|line| line.starts_with("0 of 0 MiB, ") && line.ends_with(" blobs")), "{ran:?}");
+    let said = said(&ran.stderr);
+    assert!(!said.is_empty());
+    assert!(said.lines().all(|line| line.starts_with("0 of 0 MiB, ") && line.ends_with(" blobs")), "{ran:?}");
 }

@@ -90,7 +90,7 @@ async fn what_the_layout_holds_is_not_fetched_again() {
 
 /// M8: a file of the right name and size, but of other bytes, is never taken for the blob.
 #[tokio::test]
-async fn a_damaged_file_of_the_right_size_is_never_served() {
+async fn a_damaged_file_of_the_right_size_is_not_served_and_replaced_by_the_next_pull() {
     let image = image(2);
     let layer = image.first_layer().clone();
     let size = image.blobs[&layer].len();
@@ -100,9 +100,12 @@ async fn a_damaged_file_of_the_right_size_is_never_served() {
     let file = pulled.target.dir().join("blobs/sha256").join(layer.encoded());
     fs::remove_file(&file).unwrap();
     fs::write(&file, vec![b'x'; size]).unwrap();
-    let refused = client().unpack(&pulled.target.into(), &home.path().join("root")).await.unwrap_err();
+    let refused = client().unpack(&pulled.target.clone().into(), &home.path().join("root")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DigestMismatch);
     assert!(!home.path().join("root").exists());
+    client().pull(&at(&server.host(), ":v1"), &layout(&home)).await.unwrap();
+    assert_eq!(requests_for(&server, &layer), 2, "fetched again, to take its place");
+    client().unpack(&pulled.target.into(), &home.path().join("root")).await.unwrap();
 }
 
 /// I4, I5: what an image is can be told without a byte of its layers.

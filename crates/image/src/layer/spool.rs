@@ -122,9 +122,7 @@ impl Spool {
             })?;
             self.change(|state| state.written += chunk.len() as u64);
         }
-        check.finish()?;
-        self.settle_as(Phase::Verified);
-        Ok(())
+        check.finish()
     }
 }
 
@@ -149,8 +147,14 @@ impl Inlet {
         let sent = forward(&mut chunks, &sender).await;
         drop(sender);
         let written = writer.await.map_err(|panic| Error::new(ErrorKind::Io, format!("layer writer: {panic}")))?;
-        // Bytes that are all there and right outweigh a stream that fails behind them.
-        written.or_else(|error| sent.and(Err(error)))
+        match (written, sent) {
+            // A body that goes on behind the layer is another body than was announced.
+            (Ok(()), Err(error)) if error.kind() == ErrorKind::SizeMismatch => return Err(error),
+            // Bytes that are all there and right outweigh a stream that breaks behind them.
+            (Ok(()), _) => self.0.settle_as(Phase::Verified),
+            (Err(error), sent) => return sent.and(Err(error)),
+        }
+        Ok(())
     }
 }
 

@@ -1,13 +1,14 @@
 //! Fetches layers ahead of the unpacker: several at once, each into its own spool, no further ahead than the disk may
 //! bear.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use gantri_core::{Error, ErrorKind, Event, Limits, Observer, Pull, Result};
-use gantri_spec::{Compression, Descriptor, RepositoryName};
+use gantri_spec::{Compression, Descriptor, Digest, RepositoryName};
 use tokio::sync::Semaphore;
 use tokio::task;
 
@@ -38,21 +39,26 @@ impl Fetch {
     pub(super) async fn layers(&self, layers: Vec<(Descriptor, Compression)>, outlet: Sender<Incoming>) -> Result<()> {
         let at_once = self.limits.concurrent_layers.max(1);
         let ahead = Arc::new(Semaphore::new(at_once * SPOOLS_PER_DOWNLOAD));
+        let kept = Kept::of(&layers);
         let layers = layers.into_iter().enumerate();
         stream::iter(layers)
             .then(|(index, (layer, compression))| {
-                let (ahead, outlet) = (Arc::clone(&ahead), outlet.clone());
+                let (ahead, outlet, kept) = (Arc::clone(&ahead), outlet.clone(), &kept);
                 async move {
                     let permit = ahead.acquire_owned().await.map_err(closed)?;
-                    let (inlet, spool) = self.spool().await?;
+                    let (inlet, spool) = match kept.find(&layer) {
+                        Some(spool) => (None, spool),
+                        None => self.spool().await.map(|(inlet, spool)| (Some(inlet), kept.keep(&layer, spool)))?,
+                    };
                     let incoming = Incoming { index, layer: layer.clone(), compression, spool, _permit: permit };
                     Ok(outlet.send(incoming).is_ok().then_some((index, layer, inlet)))
                 }
             })
             .map_ok(|announced| async {
                 match announced {
-                    Some((index, layer, inlet)) => self.receive(index, layer, inlet).await,
-                    None => Ok(()),
+                    Some((index, layer, Some(inlet))) => self.receive(index, layer, inlet).await,
+                    // Nobody wants it any more, or its bytes arrive already.
+                    Some((_, _, None)) | None => Ok(()),
                 }
             })
             .try_buffer_unordered(at_once)
@@ -75,6 +81,36 @@ impl Fetch {
             .map_err(|error| error.during(format_args!("layer {} {}", index + 1, layer.digest)))?;
         self.observer.event(&Event::Finished(&layer));
         Ok(())
+    }
+}
+
+/// The spools of layers that the image names more than once: each is fetched once (M12).
+#[derive(Debug)]
+struct Kept(Mutex<Spools>);
+
+/// Under the digest and the size that name them; none before the first mention of its layer.
+type Spools = HashMap<(Digest, u64), Option<Arc<Spool>>>;
+
+impl Kept {
+    fn of(layers: &[(Descriptor, Compression)]) -> Self {
+        let mut seen = HashSet::new();
+        let names = layers.iter().map(|(layer, _)| (layer.digest.clone(), layer.size));
+        Self(Mutex::new(names.filter(|name| !seen.insert(name.clone())).map(|name| (name, None)).collect()))
+    }
+
+    fn find(&self, layer: &Descriptor) -> Option<Arc<Spool>> {
+        self.lock().get(&(layer.digest.clone(), layer.size)).cloned().flatten()
+    }
+
+    fn keep(&self, layer: &Descriptor, spool: Arc<Spool>) -> Arc<Spool> {
+        if let Some(kept) = self.lock().get_mut(&(layer.digest.clone(), layer.size)) {
+            *kept = Some(Arc::clone(&spool));
+        }
+        spool
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Spools> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

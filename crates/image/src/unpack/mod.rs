@@ -146,8 +146,9 @@ impl Unpack {
         let (outlet, incoming) = channel();
         let fetch = self.fetch(target.parent());
         let count = layers.len();
-        // Dropped in reverse order: the downloads before the crew, which waits for them.
-        let applied = pin!(self.apply(target, config, count, incoming));
+        // Dropped in reverse order, whatever happens: the downloads before the crew, whose threads may wait for them.
+        let mut crew = None;
+        let applied = pin!(self.apply(target, config, count, incoming, &mut crew));
         let fetched = pin!(fetch.layers(layers, outlet));
         match select(fetched, applied).await {
             Either::Left((fetched, applied)) => {
@@ -172,19 +173,20 @@ impl Unpack {
         }
     }
 
-    /// `None` if a download failed.
+    /// `None` if a download failed. The crew is left to the caller, who knows when it can end.
     async fn apply(
         &self,
         target: Target,
         config: &Descriptor,
         layers: usize,
         incoming: Receiver<Incoming>,
+        crew: &mut Option<Crew>,
     ) -> Result<Option<(ImageConfig, Summary)>> {
         let bytes = self.source.blob_bytes(&self.repo, config, self.limits.config).await;
         let bytes = bytes.map_err(|error| error.during(format_args!("config {}", config.digest)))?;
         let config = parse_config(config, &bytes, layers)?;
         let diff_ids = config.rootfs.diff_ids.clone();
-        let mut crew = Crew::start(Work { target, incoming, diff_ids, limits: self.limits.clone() })?;
+        let crew = crew.insert(Crew::start(Work { target, incoming, diff_ids, limits: self.limits.clone() })?);
         match crew.finished().await {
             Some(summary) => Ok(Some((config, summary?))),
             None => Ok(None),

@@ -116,6 +116,19 @@ async fn one_request_for_the_manifest_the_config_and_each_layer() {
     assert_eq!(once.len(), 10);
 }
 
+/// M12. More often than there are spools, so that sharing one may not wait for another.
+#[tokio::test]
+async fn a_layer_that_is_named_many_times_is_fetched_once_and_applied_each_time() {
+    let [low, high] = ["low", "high"].map(|text| TestLayer::gzip(&tar(&[("file", text.as_bytes())])));
+    let mut layers = vec![low; 20];
+    layers.insert(10, high);
+    let source = Spy::new(TestImage::of(layers).served().await);
+    let place = Place::new();
+    unpack(source.clone(), &place).await.unwrap();
+    assert_eq!(source.count("blob"), 3);
+    assert_eq!(std::fs::read(place.root().join("file")).unwrap(), b"low");
+}
+
 #[tokio::test]
 async fn config_and_layers_are_asked_for_at_once() {
     let layers = (0..3).map(|layer| TestLayer::gzip(&tar(&[(&format!("{layer}"), b"x")])));

@@ -1,4 +1,3 @@
-use std::io::Read;
 use std::sync::Mutex;
 
 use bytes::Bytes;

@@ -163,7 +163,7 @@ fn acls_are_restored_and_not_inherited_while_unpacking() {
     let archive = Tarball::new()
         .pax(&[("SCHILY.xattr.system.posix_acl_access", ACL)])
         // Had the mode the last word, it would narrow the mask.
-        .entry(&Header::new(b'0', "f").mode(0o600), "x")
+        .entry(&Header::new(b'0', "f").mode(0o400), "x")
         .pax(&[("SCHILY.xattr.system.posix_acl_default", DEFAULT_ACL)])
         .dir("d")
         .file("d/in", "x")
