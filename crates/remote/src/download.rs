@@ -23,6 +23,13 @@ use crate::transport::{Response, backoff, roll};
 /// How long the end of a body is waited for once every byte is here (H11).
 const END_GRACE: Duration = Duration::from_millis(500);
 
+/// A body that brings one in so many bytes of its blob has made progress: a registry that gives a byte a request would else be asked
+/// as often as the blob has bytes.
+const PROGRESS: u64 = 256;
+
+/// This many new bytes are progress whatever the blob's size.
+const PROGRESS_BYTES: u64 = 1 << 20;
+
 /// A blob on its way.
 pub(crate) struct Download {
     remote: Remote,
@@ -35,7 +42,7 @@ pub(crate) struct Download {
     body: Option<Part>,
     /// Bytes received in all, thrown-away ones included.
     received: u64,
-    /// Breaks in a row that brought no new byte.
+    /// Breaks in a row that brought next to nothing new.
     stalls: u32,
     mode: Mode,
 }
@@ -47,8 +54,8 @@ struct Part {
     skip: u64,
     /// Whether it may go on past what is wanted.
     longer: bool,
-    /// Whether it has brought anything new.
-    fruitful: bool,
+    /// New bytes that it has brought.
+    gained: u64,
 }
 
 /// How the rest is asked for.
@@ -163,7 +170,7 @@ impl Download {
         if new.is_empty() {
             return Ok(None);
         }
-        part.fruitful = true;
+        part.gained += new.len() as u64;
         self.left.start += new.len() as u64;
         Ok(Some(new))
     }
@@ -181,7 +188,8 @@ impl Download {
 
     /// Counts a break, and waits if it was not the first in a row.
     async fn broke_off(&mut self, error: Error) -> Result<()> {
-        let fruitful = self.body.take().is_some_and(|part| part.fruitful);
+        let progress = (self.size / PROGRESS).clamp(1, PROGRESS_BYTES);
+        let fruitful = self.body.take().is_some_and(|part| part.gained >= progress);
         // A body that trickles makes progress too, for ever; only one that broke may start the count anew.
         if fruitful && error.kind() != ErrorKind::Timeout {
             self.stalls = 0;
@@ -237,7 +245,7 @@ impl Download {
             Content::Part(range) if range.start == self.left.start && range.end == self.left.end => (0, false),
             Content::Part(_) | Content::Unclear => return self.distrust_ranges("another range"),
         };
-        self.body = Some(Part { chunks: response.body, skip, longer, fruitful: false });
+        self.body = Some(Part { chunks: response.body, skip, longer, gained: 0 });
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use gantri_core::{Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
+use rustix::io::Errno;
 
 use super::notices::{Loss, Notices};
 use super::tar::{Metadata, Xattr};
@@ -145,11 +146,19 @@ impl Restorer {
             return Ok(());
         }
         let (uid, gid) = (Some(Uid::from_raw(metadata.uid)), Some(Gid::from_raw(metadata.gid)));
-        match target {
+        let set = match target {
             Target::Open(fd) => rustix::fs::fchown(fd, uid, gid),
             Target::Named(fd, name) => rustix::fs::chownat(fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        match set {
+            Ok(()) => Ok(()),
+            // The root of a user namespace that maps few ids, or one that was left without the capability.
+            Err(Errno::PERM | Errno::INVAL) => {
+                self.note(Loss::Owner, path);
+                Ok(())
+            }
+            Err(errno) => Err(Error::io(format!("set its owner to {}:{}", metadata.uid, metadata.gid), errno.into())),
         }
-        .map_err(|errno| Error::io(format!("set its owner to {}:{}", metadata.uid, metadata.gid), errno.into()))
     }
 
     fn set_xattrs(

@@ -153,6 +153,17 @@ async fn only_breaks_without_a_new_byte_are_counted() {
     assert_eq!(script.count(), 6, "the first, and five that brought nothing");
 }
 
+/// H25: a byte a request is not progress, or a blob would be as many requests as it has bytes.
+#[tokio::test(start_paused = true)]
+async fn breaks_after_a_byte_are_counted() {
+    let script = Script::new(|seen, before| match seen.header("range") {
+        None => Reply::status(200).cut(&blob(), 1),
+        Some(_) => part(before, 1000).chunks([Ok(blob().slice(before..=before)), Err(broken())]),
+    });
+    assert_eq!(read(&script, ..).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(script.count(), 6);
+}
+
 /// H3: a resume that is answered with the whole is thrown away up to the byte that is here.
 #[tokio::test(start_paused = true)]
 async fn a_resume_may_be_answered_with_the_whole() {

@@ -91,6 +91,12 @@ fn converse(
             }
         }
         let head = String::from_utf8_lossy(&head).into_owned();
+        // A small body is read before it is answered; a big one is not waited for.
+        let length =
+            head.to_ascii_lowercase().split("content-length: ").nth(1).map(|rest| rest.lines().next().unwrap().parse());
+        if let Some(Ok(length @ 1..=1000)) = length {
+            stream.read_exact(&mut vec![0; length])?;
+        }
         let before = {
             let mut seen = seen.lock().unwrap();
             seen.push(head.clone());
@@ -281,4 +287,20 @@ async fn a_blob_is_pushed_over_a_socket() {
     server.remote().put_blob(&repo(), &descriptor, BlobBody::bytes("small")).await.unwrap();
     let heads = server.heads.lock().unwrap();
     assert!(heads[1].to_ascii_lowercase().contains("content-length: 5"), "{}", heads[1]);
+}
+
+/// HTTP stops reading a body at the announced length: the lie must show before the last byte is sent.
+#[tokio::test]
+async fn a_body_that_lies_never_gets_there_whole() {
+    let server = Raw::start(|head, _| match head.starts_with("POST") {
+        true => Answer::keep("HTTP/1.1 202 x\r\nlocation: /v2/u/1\r\ncontent-length: 0", b""),
+        false => Answer::close("HTTP/1.1 201 x\r\ncontent-length: 0", b""),
+    });
+    let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"12345");
+    for (bytes, kind) in [("123456", ErrorKind::SizeMismatch), ("12346", ErrorKind::DigestMismatch)] {
+        let chunks: Vec<_> = bytes.bytes().map(|byte| Ok(Bytes::from(vec![byte]))).collect();
+        let body = BlobBody::once(Box::pin(futures_util::stream::iter(chunks)));
+        let error = server.remote().put_blob(&repo(), &descriptor, body).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{bytes}");
+    }
 }
