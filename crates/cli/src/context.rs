@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gantri::config::DockerConfig;
+use gantri::config::DockerCredentials;
 use gantri::spec::InvalidPlatform;
 use gantri::{Client, Error, ErrorKind, LayoutPath, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
@@ -37,12 +37,12 @@ impl Context {
             Http::Always => PlainHttp::Always,
             Http::Never => PlainHttp::Never,
         };
-        let mut client = Client::builder().observer(observer).plain_http(plain_http);
+        let mut client = Client::builder()
+            .observer(observer)
+            .credentials(Arc::new(DockerCredentials::default()))
+            .plain_http(plain_http);
         if let Some(platform) = platform.and_then(|arg| arg.platform.as_deref()) {
             client = client.platform(parse_platform(platform)?);
-        }
-        if let Some(credentials) = DockerConfig::from_environment()? {
-            client = client.credentials(Arc::new(credentials));
         }
         Ok(Self { output: Output::new(global.format), client: client.build()? })
     }

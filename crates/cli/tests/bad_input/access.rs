@@ -66,14 +66,23 @@ fn a_registry_that_denies_says_so() {
     refused(&scene(), &server, "requested access to the resource is denied (403 DENIED)", "");
 }
 
+/// And only when a registry asks: a broken file is no reason to fail where nobody wants credentials.
 #[test]
 fn a_configuration_that_can_t_be_read_is_named() {
     let scene = scene();
     std::fs::create_dir(scene.home(".docker")).unwrap();
     std::fs::write(scene.home(".docker/config.json"), "{\"auths\": canary").unwrap();
-    scene.refuses(["digest", "registry.example/a"]).is(
+    let server = ScriptedServer::start(|request| match request.target.contains("/private/") {
+        true => refusal(401, "UNAUTHORIZED", "who asks?").header("www-authenticate", "Basic realm=\"x\""),
+        false => refusal(404, "MANIFEST_UNKNOWN", "no such tag"),
+    });
+    let [private, public] = ["private", "public"].map(|name| format!("{}/{name}/app:v1", server.host()));
+    scene.refuses(["manifest", &private]).is(
         1,
-        "PLACE/home/.docker/config.json: expected value at line 1 column 11",
+        "manifest HOST/private/app:v1: credentials for HOST: PLACE/home/.docker/config.json: expected value at line 1 \
+         column 11",
         "",
     );
+    let ran = scene.run(["manifest", &public]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
 }

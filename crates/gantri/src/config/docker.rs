@@ -14,6 +14,7 @@ use gantri_core::{Error, ErrorKind, Result};
 use gantri_remote::{Credential, Credentials, Secret};
 use gantri_spec::Host;
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 
 use super::helper::Helper;
 
@@ -77,6 +78,23 @@ impl DockerConfig {
 impl Credentials for DockerConfig {
     async fn credential(&self, host: &Host) -> Result<Credential> {
         self.look_up(host).await.map_err(|error| error.during(format_args!("{}: {host}", self.path.display())))
+    }
+}
+
+/// The credentials of this machine's user, from docker's `config.json`, which is read when the first registry asks: what
+/// needs no credentials does not stumble over a broken file.
+#[derive(Debug, Default)]
+pub struct DockerCredentials {
+    config: OnceCell<Option<DockerConfig>>,
+}
+
+#[async_trait]
+impl Credentials for DockerCredentials {
+    async fn credential(&self, host: &Host) -> Result<Credential> {
+        match self.config.get_or_try_init(|| async { DockerConfig::from_environment() }).await? {
+            Some(config) => config.credential(host).await,
+            None => Ok(Credential::Anonymous),
+        }
     }
 }
 

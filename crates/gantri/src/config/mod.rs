@@ -3,4 +3,4 @@
 mod docker;
 mod helper;
 
-pub use self::docker::DockerConfig;
+pub use self::docker::{DockerConfig, DockerCredentials};
