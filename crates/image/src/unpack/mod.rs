@@ -129,10 +129,11 @@ impl Unpack {
             resolve(&*self.source, &self.repo, &self.at, &self.platform, &self.limits).await?;
         let layers = layers_of(&image)?;
         let (config, summary) = self.unfold(target, &image.config, layers).await?;
-        for notice in &summary.notices {
+        let Summary { entries, bytes, mut notices, .. } = summary;
+        notices.extend(other_platform(&config, &self.platform));
+        for notice in &notices {
             self.observer.event(&Event::Notice(notice));
         }
-        let Summary { entries, bytes, notices, .. } = summary;
         Ok(Unpacked { manifest: manifest.digest().clone(), config, entries, bytes, notices })
     }
 
@@ -213,6 +214,13 @@ fn parse_config(descriptor: &Descriptor, bytes: &[u8], layers: usize) -> Result<
     let config = ImageConfig::parse(bytes).map_err(|error| invalid(error.to_string()).with_source(error))?;
     let count = config.rootfs.diff_ids.len();
     if count == layers { Ok(config) } else { Err(invalid(format!("{count} diff_ids for {layers} layers"))) }
+}
+
+/// An image that stands in no index says only in its config what it is for.
+fn other_platform(config: &ImageConfig, wanted: &Platform) -> Option<String> {
+    let platform = config.platform();
+    let differs = !platform.os.is_empty() && platform.rank(wanted).is_none();
+    differs.then(|| format!("the image is for {}, not for {wanted}", display_untrusted(&platform.to_string())))
 }
 
 fn lost() -> Error {

@@ -46,7 +46,7 @@ async fn unpack(source: impl Pull, place: &Place) -> Result<Unpacked> {
 async fn failure(source: impl Pull) -> Error {
     let place = Place::new();
     let unpacked = tokio::time::timeout(Duration::from_secs(60), unpack(source, &place)).await;
-    let error = unpacked.expect("the failure is never told").unwrap_err();
+    let error = unpacked.unwrap().unwrap_err();
     assert!(place.is_untouched(), "{error}: {:?}", names(place.0.path()));
     error
 }
@@ -381,6 +381,15 @@ async fn a_broken_layer_is_told_while_another_is_stalled() {
     let image = TestImage::of(vec![broken, fine.clone()]);
     let source = Spy::new(image.served().await).serving(&fine.descriptor().digest, Served::Half);
     assert_eq!(failure(source).await.kind(), ErrorKind::LayerInvalid);
+}
+
+#[tokio::test]
+async fn an_image_for_another_platform_is_unpacked_and_told() {
+    let image = TestImage::of(vec![TestLayer::gzip(&tar(&[("file", b"x")]))]);
+    let place = Place::new();
+    let job = job(image.served().await).platform("plan9/mips".parse().unwrap());
+    let unpacked = job.to(place.root()).await.unwrap();
+    assert_eq!(unpacked.notices, [format!("the image is for {}, not for plan9/mips", unpacked.config.platform())]);
 }
 
 #[derive(Debug, Default)]

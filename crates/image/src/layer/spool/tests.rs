@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::stream::{self, StreamExt};
 use gantri_spec::{Digest, MediaType};
 use tokio::task::JoinSet;
@@ -53,11 +55,20 @@ async fn only_a_layer_of_the_right_size_and_digest_is_ever_whole() {
 
 #[tokio::test]
 async fn an_endless_layer_is_read_no_further_than_its_size() {
-    let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 1024]))).boxed();
+    const ENOUGH: usize = 1000;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let endless = stream::repeat_with(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(Bytes::from_static(&[0; 1024]))
+    });
+    // A stream that is really endless would hang the test instead of failing it.
+    let endless = endless.take(ENOUGH).boxed();
     let (inlet, spool) = spool();
     let error = inlet.receive(layer(&[1; 4096]), endless).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SizeMismatch);
     assert!(spool.received() <= 4096);
+    assert!(asked.load(Ordering::Relaxed) < ENOUGH);
 }
 
 #[tokio::test]

@@ -19,8 +19,9 @@ async fn run(
         let layer = Descriptor::of(MediaType::OCI_LAYER, bytes);
         let (inlet, spool) = Spool::create(&std::env::temp_dir()).unwrap();
         inlet.receive(layer.clone(), stream::iter([Ok(Bytes::from_static(bytes))]).boxed()).await.unwrap();
-        let _permit = Arc::clone(&permits).try_acquire_owned().unwrap();
-        outlet.send(Incoming { index, layer, compression: Compression::None, spool, _permit }).unwrap();
+        let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+        let compression = Compression::None;
+        outlet.send(Incoming { index, layer, compression, spool, _permit: permit }).unwrap();
     }
     drop(outlet);
     let causes = Mutex::new(Vec::new());
