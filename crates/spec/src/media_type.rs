@@ -114,6 +114,18 @@ impl MediaType {
         Some(twin.clone())
     }
 
+    /// Tells whether this is a layer that by its type is fetched from elsewhere, and not pushed with its image.
+    pub fn is_nondistributable(&self) -> bool {
+        let elsewhere = [
+            Self::OCI_LAYER_NONDISTRIBUTABLE,
+            Self::OCI_LAYER_NONDISTRIBUTABLE_GZIP,
+            Self::OCI_LAYER_NONDISTRIBUTABLE_ZSTD,
+            Self::DOCKER_LAYER_FOREIGN,
+            Self::DOCKER_LAYER_FOREIGN_GZIP,
+        ];
+        elsewhere.contains(self)
+    }
+
     pub(crate) fn is_schema1(&self) -> bool {
         self.kind() == Kind::Schema1
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use gantri_spec::{Descriptor, Digest, Manifest, MediaType, RawManifest, Selector, Tag};
+use gantri_spec::{Descriptor, Digest, Manifest, RawManifest, Selector, Tag};
 
 /// What one name of the registry holds.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Repository {
             self.tags.insert(tag.clone(), digest.clone());
         }
         let subject = parsed.subject().map(|subject| subject.digest.clone());
-        let referrer = referrer(raw, parsed);
+        let referrer = parsed.referrer(raw.descriptor());
         self.manifests.insert(digest, Stored { raw: raw.clone(), subject: subject.clone(), referrer });
         subject
     }
@@ -72,7 +72,7 @@ impl Repository {
 
     /// The first child that has to be here and is not.
     pub(super) fn missing_child<'a>(&self, manifest: &'a Manifest) -> Option<&'a Descriptor> {
-        manifest.children().into_iter().find(|child| !is_elsewhere(child) && !self.holds(child))
+        manifest.children().into_iter().find(|child| !child.media_type.is_nondistributable() && !self.holds(child))
     }
 
     /// Tags in lexical order, from behind `after` on.
@@ -97,29 +97,4 @@ impl Repository {
         // An index may list what this registry knows only as a blob, or as a manifest of some new type.
         self.blobs.contains_key(&child.digest) || self.manifests.contains_key(&child.digest)
     }
-}
-
-/// Whether the descriptor names a layer that by its type is fetched from elsewhere and not pushed here.
-fn is_elsewhere(child: &Descriptor) -> bool {
-    let elsewhere = [
-        MediaType::OCI_LAYER_NONDISTRIBUTABLE,
-        MediaType::OCI_LAYER_NONDISTRIBUTABLE_GZIP,
-        MediaType::OCI_LAYER_NONDISTRIBUTABLE_ZSTD,
-        MediaType::DOCKER_LAYER_FOREIGN_GZIP,
-    ];
-    elsewhere.contains(&child.media_type)
-}
-
-/// The descriptor that end-12 lists: with the artifact type (an image without one goes by the type of its config) and
-/// the manifest's own annotations.
-fn referrer(raw: &RawManifest, parsed: &Manifest) -> Descriptor {
-    let mut descriptor = raw.descriptor().clone();
-    descriptor.artifact_type = parsed.artifact_type().cloned().or_else(|| match parsed {
-        Manifest::Image(image) => Some(image.config.media_type.clone()),
-        _ => None,
-    });
-    if let Some(annotations) = parsed.annotations() {
-        descriptor.annotations = annotations.clone();
-    }
-    descriptor
 }

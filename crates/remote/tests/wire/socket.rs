@@ -292,9 +292,12 @@ async fn a_blob_is_pushed_over_a_socket() {
 /// HTTP stops reading a body at the announced length: the lie must show before the last byte is sent.
 #[tokio::test]
 async fn a_body_that_lies_never_gets_there_whole() {
-    let server = Raw::start(|head, _| match head.starts_with("POST") {
-        true => Answer::keep("HTTP/1.1 202 x\r\nlocation: /v2/u/1\r\ncontent-length: 0", b""),
-        false => Answer::close("HTTP/1.1 201 x\r\ncontent-length: 0", b""),
+    let server = Raw::start(|head, _| {
+        if head.starts_with("POST") {
+            Answer::keep("HTTP/1.1 202 x\r\nlocation: /v2/u/1\r\ncontent-length: 0", b"")
+        } else {
+            Answer::close("HTTP/1.1 201 x\r\ncontent-length: 0", b"")
+        }
     });
     let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"12345");
     for (bytes, kind) in [("123456", ErrorKind::SizeMismatch), ("12346", ErrorKind::DigestMismatch)] {

@@ -71,6 +71,16 @@ impl Manifest {
         }
     }
 
+    /// What a listing of referrers says of this manifest, whose descriptor is given (end-12): its artifact type and its
+    /// own annotations.
+    pub fn referrer(&self, descriptor: &Descriptor) -> Descriptor {
+        let Descriptor { media_type, digest, size, .. } = descriptor.clone();
+        let mut listed = Descriptor::new(media_type, digest, size);
+        listed.artifact_type = self.artifact_type().cloned();
+        listed.annotations = self.annotations().cloned().unwrap_or_default();
+        listed
+    }
+
     /// Gives the annotations; `None` if the manifest is unknown.
     pub fn annotations(&self) -> Option<&Annotations> {
         match self {

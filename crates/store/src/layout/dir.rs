@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -134,8 +134,8 @@ impl Dir {
         }
     }
 
-    /// Whether `file` is what `name` names at this moment.
-    pub(super) fn is_at(&self, file: &File, name: &str) -> Result<bool> {
+    /// Whether `file`, or directory, is what `name` names at this moment.
+    pub(super) fn is_at(&self, file: &impl AsFd, name: &str) -> Result<bool> {
         let own = rustix::fs::fstat(file).map_err(|errno| self.failed("look at", name, errno))?;
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(there) => Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)),
@@ -228,6 +228,12 @@ impl Dir {
 
     fn failed(&self, action: &str, name: &str, errno: Errno) -> Error {
         failed(action, &self.path_of(name), errno)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
 use gantri_core::{Discover, Error, ErrorKind, Result};
-use gantri_spec::{Descriptor, Digest, Manifest, MediaType, RepositoryName, Tag};
+use gantri_spec::{Descriptor, Digest, MediaType, RepositoryName, Tag};
 
 use super::blocking::blocking;
 use super::{Layout, Repository, Shape, entries, graph, tree};
@@ -58,7 +58,7 @@ impl Repository {
             if let Some(parsed) = graph::parsed(&self.dir, self.limits(), manifest)?
                 && parsed.subject().is_some_and(|named| named.digest == *subject)
             {
-                found.push(referrer(manifest, &parsed));
+                found.push(parsed.referrer(manifest));
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -66,20 +66,6 @@ impl Repository {
         found.sort_unstable_by(|one, other| one.digest.cmp(&other.digest));
         Ok(found)
     }
-}
-
-/// The descriptor that end-12 lists: with the artifact type (an image without one goes by the type of its config) and
-/// the manifest's own annotations.
-fn referrer(manifest: &Descriptor, parsed: &Manifest) -> Descriptor {
-    let mut descriptor = Descriptor::new(manifest.media_type.clone(), manifest.digest.clone(), manifest.size);
-    descriptor.artifact_type = parsed.artifact_type().cloned().or_else(|| match parsed {
-        Manifest::Image(image) => Some(image.config.media_type.clone()),
-        _ => None,
-    });
-    if let Some(annotations) = parsed.annotations() {
-        descriptor.annotations = annotations.clone();
-    }
-    descriptor
 }
 
 fn listing<T: Send + 'static>(

@@ -5,15 +5,18 @@
 //! inside its own, which needs no rights elsewhere and works on a mount point, and comes to its place at the end, content
 //! before names. The directory inside is locked while its process lives; those of dead processes are swept away.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use gantri_core::{Error, ErrorKind, Result};
-use gantri_spec::{Digest, Selector};
+use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_spec::{Digest, Index, Selector};
 
 use super::blocking::blocking;
-use super::dir::Dir;
+use super::dir::{Dir, io_error};
+use super::index::INDEX;
+use super::lock::NAME as LOCK;
 use super::scratch::{BLOBS, PREFIX, random_id};
+use super::upload::UPLOADS;
 use super::{Layout, Repository, Shape, entries, files, index};
 
 /// An image layout to be filled: the one that is there, or a new one that nobody sees before it is published.
@@ -30,6 +33,12 @@ pub struct Draft {
 #[derive(Debug)]
 struct Growing {
     home: Dir,
+    traces: Traces,
+}
+
+/// What is taken away again on drop.
+#[derive(Debug, Default)]
+struct Traces {
     inside: PathBuf,
     /// Directories that were not there, the outermost first.
     made: Vec<PathBuf>,
@@ -57,7 +66,7 @@ impl Draft {
 
     /// Where files may be written that are moved into it.
     pub fn scratch_dir(&self) -> &Path {
-        self.growing.as_ref().map_or_else(|| self.layout.0.root.path(), |growing| &growing.inside)
+        self.growing.as_ref().map_or_else(|| self.layout.0.root.path(), |growing| &growing.traces.inside)
     }
 
     /// Makes what is in it visible under its names. If somebody else made a layout there meanwhile, adds to that.
@@ -76,23 +85,16 @@ impl Draft {
     }
 
     fn begin(path: &Path) -> Result<Self> {
-        let missing = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists());
-        let mut made: Vec<PathBuf> = missing.map(Path::to_owned).collect();
-        made.reverse();
-        let mut growing = Growing { home: Dir::make_root(path)?, inside: PathBuf::new(), made };
-        if index::is_layout(&growing.home)? {
-            growing.made.clear();
-            return Ok(Self { layout: Layout::new(growing.home.clone(), Shape::Single), growing: None });
-        }
-        refuse_others(&growing.home)?;
-        let name = format!("{PREFIX}{}", random_id()?);
-        growing.inside = path.join(&name);
-        let inside = growing.home.make_dir(&name)?;
-        inside.try_lock()?;
-        // Where it will be: nobody is to learn of the way there.
-        let inside = inside.shown_as(path);
-        index::establish(&inside)?;
-        Ok(Self { layout: Layout::new(inside, Shape::Single), growing: Some(growing) })
+        let mut traces = Traces::default();
+        let mut tries = 1;
+        let (root, home) = loop {
+            match traces.settle(path) {
+                Err(error) if tries < MAX_TRIES && is_overtaken(&error) => tries += 1,
+                outcome => break outcome?,
+            }
+        };
+        let growing = home.map(|home| Growing { home, traces });
+        Ok(Self { layout: Layout::new(root, Shape::Single), growing })
     }
 }
 
@@ -116,7 +118,35 @@ impl Growing {
     }
 }
 
-impl Drop for Growing {
+impl Traces {
+    /// One try at the directory to fill: the layout that is there, or a new one with the home that it grows in.
+    fn settle(&mut self, path: &Path) -> Result<(Dir, Option<Dir>)> {
+        let missing = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists());
+        self.made.extend(missing.map(Path::to_owned));
+        // In this order a directory comes before those in it.
+        self.made.sort();
+        self.made.dedup();
+        let home = Dir::make_root(path)?;
+        if index::is_layout(&home)? {
+            return Ok((home, None));
+        }
+        refuse_others(&home)?;
+        sweep(&home)?;
+        let name = format!("{PREFIX}{}", random_id()?);
+        self.inside = path.join(&name);
+        let inside = home.make_dir(&name)?;
+        // A sweep between the two calls may have taken it for abandoned: then it is gone, or about to be.
+        if !inside.try_lock()? || !home.is_at(&inside, &name)? {
+            return Err(io_error("lock", &self.inside, io::ErrorKind::NotFound.into()));
+        }
+        // Where it will be: nobody is to learn of the way there.
+        let inside = inside.shown_as(path);
+        index::establish(&inside)?;
+        Ok((inside, Some(home)))
+    }
+}
+
+impl Drop for Traces {
     fn drop(&mut self) {
         // A write that has begun may still add a name while the others are taken away.
         let gone = self.inside.as_os_str().is_empty()
@@ -133,17 +163,48 @@ impl Drop for Growing {
     }
 }
 
-/// A directory that holds something else does not become a layout by mistake. What dead processes left is swept away.
+/// Whether a directory vanished while it was being made or used: somebody else dropped the draft it was made for.
+fn is_overtaken(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    // `AlreadyExists` is what `create_dir_all` says of a directory that is there, and gone when it looks again.
+    cause.is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists))
+}
+
+/// A directory that holds something else does not become a layout by mistake.
 fn refuse_others(home: &Dir) -> Result<()> {
-    for name in home.names()? {
-        if !name.starts_with(PREFIX) {
-            let what = format!("target {}: it is not empty, and not an image layout", home.path().display());
-            let error = Error::new(ErrorKind::Conflict, what);
-            return Err(error.with_hint("choose an image layout, or a directory that does not exist yet or is empty"));
+    // The second look: it may have become a layout, mark and all, after its caller looked, and before the names were read.
+    if is_in_the_making(home)? || index::is_layout(home)? {
+        return Ok(());
+    }
+    let what = format!("target {}: it is not empty, and not an image layout", home.path().display());
+    let error = Error::new(ErrorKind::Conflict, what);
+    Err(error.with_hint("choose an image layout, or a directory that does not exist yet or is empty"))
+}
+
+/// Whether there is nothing but what a layout has before its mark: somebody is publishing one, or died at it. To publish
+/// there adds to it, under the lock. Other tools use these names too, so what is in there counts: nothing yet.
+fn is_in_the_making(home: &Dir) -> Result<bool> {
+    let names = home.names()?;
+    let is_ours = |name: &String| name.starts_with(PREFIX) || [BLOBS, INDEX, LOCK, UPLOADS].contains(&name.as_str());
+    if !names.iter().all(is_ours) {
+        return Ok(false);
+    }
+    let blobs = home.dir(BLOBS)?.map(|blobs| blobs.names()).transpose()?;
+    let is_index = match home.file(INDEX)? {
+        Some(_) => {
+            blobs.is_some() && index::read(home, &Limits::default()).is_ok_and(|it| it == Index::new(Vec::new()))
         }
-        if let Some(left) = home.dir(&name)?
+        None => true,
+    };
+    Ok(is_index && blobs.iter().flatten().all(|name| name.starts_with(PREFIX)))
+}
+
+/// Removes what dead processes left: their locks are free.
+fn sweep(home: &Dir) -> Result<()> {
+    for name in home.dir_names()?.iter().filter(|name| name.starts_with(PREFIX)) {
+        if let Some(left) = home.dir(name)?
             && left.try_lock()?
-            && let Err(error) = fs::remove_dir_all(home.path_of(&name))
+            && let Err(error) = fs::remove_dir_all(home.path_of(name))
         {
             tracing::debug!(%error, "what a dead process left stays behind");
         }
@@ -162,13 +223,19 @@ fn digests(root: &Dir) -> Result<Vec<Digest>> {
     Ok(digests)
 }
 
+/// How often somebody else may come first.
+const MAX_TRIES: u32 = 100;
 const REMOVALS: u32 = 100;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
     use gantri_core::{BlobBody, Discover, Pull, Push};
     use gantri_spec::{Descriptor, ImageManifest, MediaType, RepositoryName, Tag};
+    use tokio::sync::Barrier;
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -229,6 +296,35 @@ mod tests {
         assert_eq!(digest, layout.resolve_manifest(&repo(), &v2).await.unwrap().digest, "the last one has the tag");
     }
 
+    /// (S1) Some give up, so that directories vanish under the others.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+    async fn many_drafts_of_one_new_layout_at_once_lose_nothing() {
+        const TAGS: [&str; 8] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"];
+        for _ in 0..20 {
+            let place = tempfile::tempdir().unwrap();
+            let dir = place.path().join("a/new");
+            let start = Arc::new(Barrier::new(2 * TAGS.len()));
+            let mut all = JoinSet::new();
+            for tag in TAGS {
+                let (dir, start) = (dir.clone(), Arc::clone(&start));
+                let (other_dir, other_start) = (dir.clone(), Arc::clone(&start));
+                all.spawn(async move {
+                    start.wait().await;
+                    let draft = Layout::draft(&dir).await.unwrap();
+                    fill(draft.layout(), tag, tag).await;
+                    draft.publish().await.unwrap();
+                });
+                all.spawn(async move {
+                    other_start.wait().await;
+                    drop(Layout::draft(&other_dir).await.unwrap());
+                });
+            }
+            all.join_all().await;
+            assert_eq!(tags(&Layout::open(&dir).await.unwrap()).await, TAGS);
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), 3, "blobs, index.json and oci-layout");
+        }
+    }
+
     #[tokio::test]
     async fn a_layout_that_is_there_is_filled_in_place() {
         let place = tempfile::tempdir().unwrap();
@@ -246,6 +342,41 @@ mod tests {
         let error = Layout::draft(place.path()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    /// (S1) The mark comes last, so this is what a process leaves that dies while it makes a layout.
+    #[tokio::test]
+    async fn a_layout_that_lacks_only_its_mark_is_completed() {
+        let place = tempfile::tempdir().unwrap();
+        Layout::create(place.path()).await.unwrap();
+        fs::remove_file(place.path().join("oci-layout")).unwrap();
+        fs::write(place.path().join("index.json.lock"), "4194304\n").unwrap();
+        fs::write(place.path().join("blobs/.gantri-dead"), "{").unwrap();
+        let draft = Layout::draft(place.path()).await.unwrap();
+        fill(draft.layout(), "one", "v1").await;
+        draft.publish().await.unwrap();
+        assert_eq!(tags(&Layout::open(place.path()).await.unwrap()).await, ["v1"]);
+    }
+
+    #[tokio::test]
+    async fn what_others_have_under_the_names_of_a_layout_is_left_alone() {
+        let empty = r#"{"schemaVersion":2,"manifests":[]}"#;
+        let cases: [&[(&str, &str)]; 4] = [
+            &[("index.json", empty)],
+            &[("index.json", r#"{"name":"mine"}"#), ("blobs/.gantri-dead", "")],
+            &[("index.json", "mine"), ("blobs/.gantri-dead", "")],
+            &[("blobs/mine", "")],
+        ];
+        for case in cases {
+            let place = tempfile::tempdir().unwrap();
+            for (name, text) in case {
+                let path = place.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            assert_eq!(Layout::draft(place.path()).await.unwrap_err().kind(), ErrorKind::Conflict, "{case:?}");
+            assert!(!place.path().join("oci-layout").exists());
+        }
     }
 
     /// (S1) The lock of a dead process is free.

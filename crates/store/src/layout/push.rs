@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Result, UploadSession};
 use gantri_spec::wire::ErrorCode;
-use gantri_spec::{
-    Algorithm, Descriptor, Digest, Index, Manifest, MediaType, RawManifest, RepositoryName, Selector, Tag,
-};
+use gantri_spec::{Algorithm, Descriptor, Digest, Index, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
 use super::blocking::blocking;
 use super::incoming::receive;
@@ -101,7 +99,7 @@ impl Repository {
     /// Content before names (R5): a manifest is refused as long as a child of it is not there, or not whole.
     fn refuse_missing_children(&self, index: &Index, manifest: &RawManifest, parsed: &Manifest) -> Result<()> {
         for child in parsed.children() {
-            if !is_elsewhere(child) && !self.holds(index, child)? {
+            if !child.media_type.is_nondistributable() && !self.holds(index, child)? {
                 let (digest, kind) = (&child.digest, &child.media_type);
                 let what = format!("push manifest {}: {kind} {digest} is not there", manifest.digest());
                 return Err(
@@ -138,15 +136,4 @@ impl Repository {
         }
         Ok(false)
     }
-}
-
-/// Whether the descriptor names a layer that by its type is fetched from elsewhere and not pushed here.
-fn is_elsewhere(child: &Descriptor) -> bool {
-    let elsewhere = [
-        MediaType::OCI_LAYER_NONDISTRIBUTABLE,
-        MediaType::OCI_LAYER_NONDISTRIBUTABLE_GZIP,
-        MediaType::OCI_LAYER_NONDISTRIBUTABLE_ZSTD,
-        MediaType::DOCKER_LAYER_FOREIGN_GZIP,
-    ];
-    elsewhere.contains(&child.media_type)
 }

@@ -19,7 +19,7 @@ use super::lock::{WAIT, patiently, try_lock};
 use super::scratch::random_id;
 
 /// No repository can have this name, and no other tool looks at it.
-const UPLOADS: &str = ".uploads";
+pub(super) const UPLOADS: &str = ".uploads";
 
 /// A handle on a session, at the offset it knows of.
 #[derive(Debug)]
