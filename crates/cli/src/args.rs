@@ -96,7 +96,7 @@ pub(crate) enum Command {
         /// The image
         #[arg(value_name = "REF")]
         source: String,
-        /// Where to: oci:DIR[:TAG] [default tag: the image's own]
+        /// Where to; without a tag, under the image's own
         #[arg(value_name = "oci:DIR[:TAG]")]
         target: String,
         #[command(flatten)]

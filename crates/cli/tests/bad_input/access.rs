@@ -72,9 +72,12 @@ fn a_configuration_that_can_t_be_read_is_named() {
     let scene = scene();
     std::fs::create_dir(scene.home(".docker")).unwrap();
     std::fs::write(scene.home(".docker/config.json"), "{\"auths\": canary").unwrap();
-    let server = ScriptedServer::start(|request| match request.target.contains("/private/") {
-        true => refusal(401, "UNAUTHORIZED", "who asks?").header("www-authenticate", "Basic realm=\"x\""),
-        false => refusal(404, "MANIFEST_UNKNOWN", "no such tag"),
+    let server = ScriptedServer::start(|request| {
+        if request.target.contains("/private/") {
+            refusal(401, "UNAUTHORIZED", "who asks?").header("www-authenticate", "Basic realm=\"x\"")
+        } else {
+            refusal(404, "MANIFEST_UNKNOWN", "no such tag")
+        }
     });
     let [private, public] = ["private", "public"].map(|name| format!("{}/{name}/app:v1", server.host()));
     scene.refuses(["manifest", &private]).is(
