@@ -213,7 +213,7 @@ impl Client {
     /// The repositories of a registry, where it has a catalog.
     ///
     /// # Errors
-    /// Those of [`Discover::repositories`](gantri_core::Discover::repositories), as the stream's last item.
+    /// Those of [`Discover::repositories`], as the stream's last item.
     ///
     /// # Cancel safety
     /// Only reads.

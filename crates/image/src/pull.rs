@@ -1,7 +1,7 @@
 //! One image from any registry into any other: a layout, say.
 //!
-//! Decides which image is meant ([`resolve`](crate::resolve)) and where its bytes come from; sending them in the right
-//! order is [`push`](crate::push)'s business, so that there is one way for an image to arrive anywhere.
+//! Decides which image is meant ([`resolve`](mod@crate::resolve)) and where its bytes come from; sending them in the right
+//! order is [`push`](mod@crate::push)'s business, so that there is one way for an image to arrive anywhere.
 
 use std::sync::Arc;
 

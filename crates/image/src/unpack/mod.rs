@@ -2,7 +2,7 @@
 //!
 //! [`Unpack`] decides the order of the whole job: the target is looked at first, the config and the layers are asked for
 //! at once, layers are applied strictly in order, and the tree becomes visible only when every digest and every diff id
-//! was right. Layers travel through [`pipeline`]; what an archive's entries may do to the disk is decided in [`tree`].
+//! was right. Layers travel through `pipeline.rs`; what an archive's entries may do to the disk is decided in `tree.rs`.
 
 mod archive;
 mod block;
