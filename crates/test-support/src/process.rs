@@ -163,7 +163,7 @@ impl Scene {
     /// An empty place.
     pub fn new(program: &str) -> Self {
         let place = tempfile::tempdir().expect("a temporary directory");
-        for dir in ["work", "home", "tmp"] {
+        for dir in ["here", "home", "tmp"] {
             std::fs::create_dir(place.path().join(dir)).expect("a new directory");
         }
         Self { place, program: program.to_owned() }
@@ -171,7 +171,7 @@ impl Scene {
 
     /// A path in the working directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.place.path().join("work").join(name)
+        self.place.path().join("here").join(name)
     }
 
     /// A path in the home.
@@ -181,7 +181,7 @@ impl Scene {
 
     /// The program with these arguments.
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = command(&self.program, &self.place.path().join("work"), arguments);
+        let mut command = command(&self.program, &self.place.path().join("here"), arguments);
         command.env("HOME", self.place.path().join("home")).env("TMPDIR", self.place.path().join("tmp"));
         command
     }

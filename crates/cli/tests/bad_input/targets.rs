@@ -63,9 +63,9 @@ fn a_target_that_appears_meanwhile_is_left_alone() {
     });
     let reference = format!("{}/app:v1", server.host());
     let refusal = scene.refusal(&scene.run(["unpack", &reference, "rootfs"]));
-    refusal.is(1, "unpack HOST/app:v1: target PLACE/work/rootfs: something else appeared there meanwhile: Directory not empty (os error 39)", ELSEWHERE);
+    refusal.is(1, "unpack HOST/app:v1: target PLACE/here/rootfs: something else appeared there meanwhile: Directory not empty (os error 39)", ELSEWHERE);
     assert_eq!(fs::read_to_string(scene.path("rootfs/mine")).unwrap(), "x");
-    assert_eq!(scene.trace().into_names(), ["home", "tmp", "work", "work/rootfs", "work/rootfs/mine"]);
+    assert_eq!(scene.trace().into_names(), ["here", "here/rootfs", "here/rootfs/mine", "home", "tmp"]);
 }
 
 fn pull_refused(server: &ScriptedServer, target: &str, prepare: impl FnOnce(&Scene), error: &str, hint: &str) {
