@@ -46,9 +46,7 @@ impl Context {
         }
         Ok(Self { output: Output::new(global.format), client: client.build()? })
     }
-}
 
-impl Context {
     /// What a failed job about `asked` is reported as.
     pub(crate) async fn outcome<T>(&self, asked: &Location, job: gantri::Result<T>) -> Result<T, Failure> {
         match job {
@@ -86,7 +84,7 @@ pub(crate) fn layout(text: &str) -> Result<LayoutPath, Failure> {
 pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
     match location(text)? {
         Location::Registry(reference) => Ok(reference),
-        _ => Err(usage(format!("{text:?}: a registry reference is wanted here, HOST/NAME[:TAG]"))),
+        _ => Err(usage(format!("{text:?}: a registry reference is wanted here, HOST/NAME[:TAG][@DIGEST]"))),
     }
 }
 

@@ -45,7 +45,7 @@ async fn run(cli: Cli) -> ExitCode {
     };
     if let args::Command::Serve { listen, dir } = cli.command {
         // A server that is told to stop has done what it was asked.
-        return finish(commands::serve::run(&cli.global, &listen, dir, interrupt).await);
+        return finish(commands::serve::run(&listen, dir, interrupt).await);
     }
     let job = cli.command.to_string();
     tokio::select! {

@@ -18,18 +18,22 @@ impl Output {
     }
 
     /// One value: its text, or its JSON.
-    pub(crate) fn value(self, text: &str, json: &impl Serialize) -> io::Result<()> {
+    pub(crate) async fn value(self, text: &str, json: &impl Serialize) -> io::Result<()> {
         match self.format {
-            Format::Text => line(text.as_bytes()),
-            Format::Json => document(json),
+            Format::Text => line(text).await,
+            Format::Json => pretty(json).await,
         }
     }
 
     /// A document that is JSON already: its bytes as they are, or wrapped.
-    pub(crate) fn document(self, bytes: &[u8], json: &impl Serialize) -> io::Result<()> {
+    pub(crate) async fn document(
+        self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+        json: &impl Serialize,
+    ) -> io::Result<()> {
         match self.format {
-            Format::Text => raw(bytes),
-            Format::Json => document(json),
+            Format::Text => raw(bytes).await,
+            Format::Json => pretty(json).await,
         }
     }
 
@@ -39,27 +43,24 @@ impl Output {
     }
 }
 
-fn document(value: &impl Serialize) -> io::Result<()> {
-    line(&serde_json::to_vec_pretty(value)?)
+async fn pretty(value: &impl Serialize) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    raw(bytes).await
 }
 
-/// A part of many bytes as they are. A reader that has stopped reading holds up a thread of its own and not this one, so
-/// that a signal still ends the command.
-pub(crate) async fn chunk(bytes: impl AsRef<[u8]> + Send + 'static) -> io::Result<()> {
-    tokio::task::spawn_blocking(move || raw(bytes.as_ref())).await.map_err(io::Error::other)?
+/// The text, and an end of line.
+pub(crate) async fn line(text: &str) -> io::Result<()> {
+    raw(format!("{text}\n")).await
 }
 
-/// Bytes as they are.
-fn raw(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
-}
-
-/// Bytes, and an end of line.
-pub(crate) fn line(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.write_all(b"\n")?;
-    stdout.flush()
+/// Bytes as they are. A reader that has stopped reading holds up a thread of its own and not this one, so that a signal
+/// still ends the command.
+pub(crate) async fn raw(bytes: impl AsRef<[u8]> + Send + 'static) -> io::Result<()> {
+    let write = move || {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes.as_ref())?;
+        stdout.flush()
+    };
+    tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
 }

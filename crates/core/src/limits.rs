@@ -16,7 +16,7 @@ pub struct Limits {
     /// Bytes of one manifest or index. Default 8 MiB; the spec asks for support of at least 4 megabytes, so never set it
     /// lower.
     pub manifest: u64,
-    /// Bytes of an image config held in memory. Default 8 MiB.
+    /// Bytes of a blob that is held in memory whole: an image config, say. Default 8 MiB.
     pub config: u64,
     /// Bytes of an error body that are read. Default 64 KiB.
     pub error_body: u64,

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use gantri_core::{
     BlobReader, Discover, Error, ErrorKind, Limits, NoObserver, Observer, Pull, PullExt, Registry, Result,
 };
 use gantri_image::{
     ImageBuilder, Layer, PackOptions, Present, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
+    resolve,
 };
 use gantri_remote::{Credentials, PlainHttp};
 use gantri_spec::{
@@ -65,16 +66,17 @@ impl Client {
     /// A layout that was not there before appears complete, or not at all. In one that was, verified blobs stay for the
     /// next time, and the image becomes visible last.
     pub async fn pull(&self, source: &Location, target: &LayoutPath) -> Result<Pulled> {
-        let doing = |error: Error| error.during(format_args!("pull {source}"));
-        let place = self.open(source).await.map_err(doing)?;
-        let draft = Layout::draft(target.dir()).await.map_err(doing)?;
-        let tags: Vec<Tag> = target.tag().cloned().or_else(|| place.tag()).into_iter().collect();
-        let layout = Arc::new(draft.layout().clone());
-        let manifest =
-            self.bring(place, layout, &layout_repository()?, &tags, Present::Verified).await.map_err(doing)?;
-        draft.publish().await.map_err(doing)?;
-        let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
-        Ok(Pulled { manifest, target })
+        let pulled = async {
+            let place = self.open(source).await?;
+            let draft = Layout::draft(target.dir()).await?;
+            let tags: Vec<Tag> = target.tag().cloned().or_else(|| place.tag()).into_iter().collect();
+            let layout = Arc::new(draft.layout().clone());
+            let manifest = self.bring(place, layout, &layout_repository()?, &tags, Present::Verified).await?;
+            draft.publish().await?;
+            let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
+            Ok(Pulled { manifest, target })
+        };
+        pulled.await.map_err(|error: Error| error.during(format_args!("pull {source}")))
     }
 
     /// Pushes an image of a layout to a registry, under the reference's tag (`latest` if it names none).
@@ -87,14 +89,16 @@ impl Client {
     /// # Cancel safety
     /// The tag moves last.
     pub async fn push(&self, source: &LayoutPath, target: &Reference) -> Result<Descriptor> {
-        let doing = |error: Error| error.during(format_args!("push {target}"));
-        let place = self.open(&source.clone().into()).await.map_err(doing)?;
-        let remote = self.registries.at(target.host()).map_err(doing)?;
-        let tags = match target.selector() {
-            Selector::Tag(tag) => vec![tag],
-            Selector::Digest(_) => Vec::new(),
+        let pushed = async {
+            let place = self.open(&source.clone().into()).await?;
+            let remote = self.registries.at(target.host())?;
+            let tags = match target.selector() {
+                Selector::Tag(tag) => vec![tag],
+                Selector::Digest(_) => Vec::new(),
+            };
+            self.bring(place, Arc::new(remote), target.repository(), &tags, Present::Trusted).await
         };
-        self.bring(place, Arc::new(remote), target.repository(), &tags, Present::Trusted).await.map_err(doing)
+        pushed.await.map_err(|error: Error| error.during(format_args!("push {target}")))
     }
 
     /// Fetches the image for the client's platform and unpacks it to a root file system at `dir`, which must not exist or
@@ -106,15 +110,16 @@ impl Client {
     /// # Cancel safety
     /// Atomic: `dir` appears complete, or not at all.
     pub async fn unpack(&self, source: &Location, dir: &Path) -> Result<Unpacked> {
-        let doing = |error: Error| error.during(format_args!("unpack {source}"));
-        let place = self.open(source).await.map_err(doing)?;
-        Unpack::new(place.registry, place.repository, place.selector)
-            .platform(self.platform.clone())
-            .limits(self.limits.clone())
-            .observer(Arc::clone(&self.observer))
-            .to(dir)
-            .await
-            .map_err(doing)
+        let unpacked = async {
+            let Place { registry, repository, selector } = self.open(source).await?;
+            Unpack::new(registry, repository, selector)
+                .platform(self.platform.clone())
+                .limits(self.limits.clone())
+                .observer(Arc::clone(&self.observer))
+                .to(dir)
+                .await
+        };
+        unpacked.await.map_err(|error: Error| error.during(format_args!("unpack {source}")))
     }
 
     /// Packs directories as the layers of an image, lowest first, and puts it into a layout, which is made if it is not
@@ -126,20 +131,21 @@ impl Client {
     /// # Cancel safety
     /// Atomic: the image becomes visible last.
     pub async fn build(&self, layers: &[PathBuf], target: &LayoutPath) -> Result<Descriptor> {
-        let doing = |error: Error| error.during(format_args!("build {target}"));
-        let draft = Layout::draft(target.dir()).await.map_err(doing)?;
-        let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
-        let mut image = ImageBuilder::new(self.platform.clone());
-        for dir in layers {
-            let layer = Layer::pack(dir, draft.scratch_dir(), PackOptions::default()).await.map_err(doing)?;
-            image = image.with_layer(layer);
-        }
-        let image = image.build();
-        let manifest = image.manifest.descriptor().clone();
-        let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
-        push(image, draft.layout(), &layout_repository()?, &tags, &options).await.map_err(doing)?;
-        draft.publish().await.map_err(doing)?;
-        Ok(manifest)
+        let built = async {
+            let draft = Layout::draft(target.dir()).await?;
+            let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
+            let mut image = ImageBuilder::new(self.platform.clone());
+            for dir in layers {
+                image = image.with_layer(Layer::pack(dir, draft.scratch_dir(), PackOptions::default()).await?);
+            }
+            let image = image.build();
+            let manifest = image.manifest.descriptor().clone();
+            let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
+            push(image, draft.layout(), &layout_repository()?, &tags, &options).await?;
+            draft.publish().await?;
+            Ok(manifest)
+        };
+        built.await.map_err(|error: Error| error.during(format_args!("build {target}")))
     }
 
     /// A manifest as it is stored: the image's, or the index's.
@@ -150,9 +156,11 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn manifest(&self, source: &Location) -> Result<RawManifest> {
-        let doing = |error: Error| error.during(format_args!("manifest {source}"));
-        let place = self.open(source).await.map_err(doing)?;
-        place.registry.manifest(&place.repository, &place.selector).await.map_err(doing)
+        let manifest = async {
+            let Place { registry, repository, selector } = self.open(source).await?;
+            registry.manifest(&repository, &selector).await
+        };
+        manifest.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
     }
 
     /// What a reference names, without its bytes.
@@ -163,9 +171,11 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn resolve(&self, source: &Location) -> Result<Descriptor> {
-        let doing = |error: Error| error.during(format_args!("manifest {source}"));
-        let place = self.open(source).await.map_err(doing)?;
-        place.registry.resolve_manifest(&place.repository, &place.selector).await.map_err(doing)
+        let resolved = async {
+            let Place { registry, repository, selector } = self.open(source).await?;
+            registry.resolve_manifest(&repository, &selector).await
+        };
+        resolved.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
     }
 
     /// The image manifest for the client's platform.
@@ -176,12 +186,11 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn image(&self, source: &Location) -> Result<Resolved> {
-        let doing = |error: Error| error.during(format_args!("manifest {source}"));
-        let place = self.open(source).await.map_err(doing)?;
-        let Place { registry, repository, selector } = &place;
-        gantri_image::resolve(registry.as_ref(), repository, selector, &self.platform, &self.limits)
-            .await
-            .map_err(doing)
+        let image = async {
+            let Place { registry, repository, selector } = self.open(source).await?;
+            resolve(registry.as_ref(), &repository, &selector, &self.platform, &self.limits).await
+        };
+        image.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
     }
 
     /// The bytes of an image's config.
@@ -192,9 +201,11 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn config(&self, source: &Location, image: &Resolved) -> Result<Bytes> {
-        let doing = |error: Error| error.during(format_args!("config {source}"));
-        let place = self.open(source).await.map_err(doing)?;
-        place.registry.blob_bytes(&place.repository, &image.image.config, self.limits.config).await.map_err(doing)
+        let config = async {
+            let Place { registry, repository, .. } = self.open(source).await?;
+            registry.blob_bytes(&repository, &image.image.config, &self.limits).await
+        };
+        config.await.map_err(|error: Error| error.during(format_args!("config {source}")))
     }
 
     /// A blob of the reference's repository.
@@ -205,9 +216,9 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn blob(&self, repository: &Reference, digest: &Digest) -> Result<BlobReader> {
-        let doing = |error: Error| error.during(format_args!("blob {repository}"));
-        let remote = self.registries.at(repository.host()).map_err(doing)?;
-        remote.blob(repository.repository(), digest, ByteRange::Full).await.map_err(doing)
+        let remote = self.registries.at(repository.host())?;
+        let blob = remote.blob(repository.repository(), digest, ByteRange::Full).await;
+        blob.map_err(|error| error.during(format_args!("blob {repository}")))
     }
 
     /// The repositories of a registry, where it has a catalog.
@@ -229,7 +240,6 @@ impl Client {
     /// # Cancel safety
     /// Only reads.
     pub async fn tags(&self, source: &Location) -> Result<BoxStream<'static, Result<Tag>>> {
-        use futures_util::{StreamExt, TryStreamExt};
         let doing = format!("tags of {source}");
         let place = self.open(source).await.map_err(|error| error.during(&doing))?;
         let tags = place.registry.tags(&place.repository, None);

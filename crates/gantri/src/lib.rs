@@ -21,13 +21,12 @@
 //! | --- | --- |
 //! | [`client`] | [`Client`]: pull, unpack, push, build, list, inspect |
 //! | [`location`] | [`Location`]: a registry reference, or `oci:DIR[:TAG]` |
-//! | [`registries`] | host to [`Remote`], made once |
 //! | [`config`] | configuration files of the ecosystem, read when asked |
 
 pub mod client;
 pub mod config;
 pub mod location;
-pub mod registries;
+mod registries;
 
 pub use gantri_core as core;
 pub use gantri_image as image;

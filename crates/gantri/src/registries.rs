@@ -9,7 +9,7 @@ use gantri_spec::Host;
 
 /// The registries that a client speaks to.
 #[derive(Debug)]
-pub struct Registries {
+pub(crate) struct Registries {
     settings: Settings,
     remotes: Mutex<HashMap<Host, Remote>>,
 }
@@ -37,7 +37,7 @@ impl Registries {
     ///
     /// # Errors
     /// `Config` if it can't be set up.
-    pub fn at(&self, host: &Host) -> Result<Remote> {
+    pub(crate) fn at(&self, host: &Host) -> Result<Remote> {
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(remote) = remotes.get(host) {
             return Ok(remote.clone());

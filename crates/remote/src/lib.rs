@@ -13,7 +13,7 @@
 //! let remote = Remote::builder(reference.host().clone()).build()?;
 //! let manifest = remote.manifest(reference.repository(), &reference.selector()).await?;
 //! for child in manifest.parse()?.children() {
-//!     let bytes = remote.blob_bytes(reference.repository(), child, Limits::default().config).await?;
+//!     let bytes = remote.blob_bytes(reference.repository(), child, &Limits::default()).await?;
 //!     println!("{} {}", child.digest, bytes.len());
 //! }
 //! # Ok(())

@@ -94,19 +94,9 @@ impl Descriptor {
         Self { annotations, ..self }
     }
 
-    /// Sets the artifact type.
-    pub fn with_artifact_type(self, artifact_type: MediaType) -> Self {
-        Self { artifact_type: Some(artifact_type), ..self }
-    }
-
     /// Embeds the content. Whether it matches the digest is not checked.
     pub fn with_data(self, data: Bytes) -> Self {
         Self { data: Some(data), ..self }
-    }
-
-    /// Sets where else the content may be had.
-    pub fn with_urls(self, urls: Vec<String>) -> Self {
-        Self { urls, ..self }
     }
 }
 
@@ -184,9 +174,7 @@ mod tests {
             .with_platform(Platform::new("linux", "amd64"))
             .with_annotations([("a", "b")].into_iter().collect())
             .with_annotation("c", "d")
-            .with_artifact_type("x/y".into())
-            .with_data(Bytes::from_static(b"hi"))
-            .with_urls(vec!["u".to_owned()]);
+            .with_data(Bytes::from_static(b"hi"));
         assert_eq!((descriptor.size, descriptor.annotations.len()), (2, 2));
         let json = serde_json::to_string(&descriptor).unwrap();
         assert_eq!(serde_json::from_str::<Descriptor>(&json).unwrap(), descriptor);

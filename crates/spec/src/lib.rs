@@ -34,7 +34,7 @@ pub use digest::{Algorithm, Digest, Hasher, InvalidDigest};
 pub use manifest::config::{History, ImageConfig, RootFs, RuntimeConfig};
 pub use manifest::image::ImageManifest;
 pub use manifest::index::Index;
-pub use manifest::raw::{ManifestMismatch, RawManifest, UnsupportedAlgorithm};
+pub use manifest::raw::{ManifestMismatch, RawManifest};
 pub use manifest::{InvalidManifest, Manifest};
 pub use media_type::{Compression, MediaType};
 pub use name::host::{Host, InvalidHost};

@@ -95,11 +95,6 @@ impl MediaType {
         self.kind() == Kind::Index
     }
 
-    /// Tells whether this is a layer of a known kind.
-    pub fn is_layer(&self) -> bool {
-        matches!(self.kind(), Kind::Layer(_))
-    }
-
     /// Gives how a layer is compressed; `None` if this is not a known layer type.
     pub fn compression(&self) -> Option<Compression> {
         match self.kind() {
@@ -265,7 +260,6 @@ mod tests {
             let seen = (media_type.is_image(), media_type.is_index(), media_type.is_manifest());
             assert_eq!(seen, (image, index, manifest), "{media_type}");
             assert_eq!(media_type.compression(), compression, "{media_type}");
-            assert_eq!(media_type.is_layer(), compression.is_some(), "{media_type}");
         }
     }
 

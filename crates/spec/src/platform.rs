@@ -100,11 +100,6 @@ impl Platform {
         Self { os_version: Some(os_version.into()), ..self }
     }
 
-    /// Sets the features that the operating system must have.
-    pub fn with_os_features(self, os_features: Vec<String>) -> Self {
-        Self { os_features, ..self }
-    }
-
     /// Tells how well this platform, offered by an image, serves the wanted one; `None` if it does not.
     ///
     /// * Operating system and architecture must be equal, by any of their names (`x86_64` is `amd64`).

@@ -1,16 +1,17 @@
 //! `build`: directories as the layers of an image.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::args::Global;
-use crate::context::{Context, layout};
+use crate::context::{Context, layout, usage};
 use crate::failure::Failure;
 
 /// Packs each directory as a layer, puts the image into the layout and prints its digest.
 pub(crate) async fn run(global: &Global, target: &str, layers: &[PathBuf]) -> Result<(), Failure> {
     let target = layout(target)?;
+    refuse_inside(layers, target.dir())?;
     let context = Context::new(global, None)?;
     let manifest = context.client.build(layers, &target).await?;
     let json = json!({
@@ -19,5 +20,17 @@ pub(crate) async fn run(global: &Global, target: &str, layers: &[PathBuf]) -> Re
         "mediaType": manifest.media_type,
         "size": manifest.size,
     });
-    Ok(context.output.value(manifest.digest.as_str(), &json)?)
+    Ok(context.output.value(manifest.digest.as_str(), &json).await?)
+}
+
+/// What is packed may not hold what it is packed into, which grows while it is read.
+pub(super) fn refuse_inside(layers: &[PathBuf], target: &Path) -> Result<(), Failure> {
+    // The target itself need not be there yet; what is not there lies in no directory.
+    let there = |dir: &Path| std::path::absolute(dir).ok()?.ancestors().find_map(|dir| dir.canonicalize().ok());
+    let Some(home) = there(target) else { return Ok(()) };
+    let holds_home = |dir: &&PathBuf| dir.canonicalize().is_ok_and(|dir| home.starts_with(dir));
+    match layers.iter().find(holds_home) {
+        Some(dir) => Err(usage(format!("{} lies in {}, which is to be packed", target.display(), dir.display()))),
+        None => Ok(()),
+    }
 }

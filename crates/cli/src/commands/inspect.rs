@@ -5,7 +5,7 @@ use gantri::spec::Descriptor;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::args::{Global, PlatformArg};
+use crate::args::{Format, Global, PlatformArg};
 use crate::context::{Context, location, reference, usage};
 use crate::failure::Failure;
 use crate::output;
@@ -19,9 +19,8 @@ pub(crate) async fn manifest(global: &Global, source: &str, platform: &PlatformA
         None => context.client.manifest(&source).await,
     };
     let manifest = context.outcome(&source, manifest).await?;
-    let document = raw_json(manifest.bytes());
-    let json = json!({ "descriptor": manifest.descriptor(), "manifest": document });
-    Ok(context.output.document(manifest.bytes(), &json)?)
+    let json = json!({ "descriptor": manifest.descriptor(), "manifest": raw_json(manifest.bytes()) });
+    Ok(context.output.document(manifest.bytes().clone(), &json).await?)
 }
 
 /// The config of the image for the platform.
@@ -31,7 +30,7 @@ pub(crate) async fn config(global: &Global, source: &str, platform: &PlatformArg
     let image = context.outcome(&source, context.client.image(&source).await).await?;
     let config = context.client.config(&source, &image).await?;
     let json = json!({ "descriptor": image.image.config, "config": raw_json(&config) });
-    Ok(context.output.document(&config, &json)?)
+    Ok(context.output.document(config, &json).await?)
 }
 
 /// The digest that the reference names; with `--platform`, that of the platform's manifest.
@@ -44,7 +43,7 @@ pub(crate) async fn digest(global: &Global, source: &str, platform: &PlatformArg
     };
     let Descriptor { media_type, digest, size, .. } = context.outcome(&source, found).await?;
     let json = json!({ "mediaType": media_type, "digest": digest, "size": size });
-    Ok(context.output.value(digest.as_str(), &json)?)
+    Ok(context.output.value(digest.as_str(), &json).await?)
 }
 
 /// The blob's bytes; an error at the end if they were not the ones that the digest names.
@@ -53,11 +52,14 @@ pub(crate) async fn blob(global: &Global, source: &str) -> Result<(), Failure> {
     let Some(digest) = reference.digest() else {
         return Err(usage(format!("{source:?}: a blob is named by its digest, REPO@DIGEST")));
     };
+    if global.format == Format::Json {
+        return Err(usage("--format json: a blob is printed byte for byte, as it is"));
+    }
     let context = Context::new(global, None)?;
     let blob = context.client.blob(&reference, digest).await;
     let mut chunks = context.outcome(&reference.clone().into(), blob).await?.into_stream();
     while let Some(chunk) = chunks.try_next().await.map_err(|error| error.during(format_args!("blob {source}")))? {
-        output::chunk(chunk).await?;
+        output::raw(chunk).await?;
     }
     Ok(())
 }

@@ -19,5 +19,5 @@ pub(crate) async fn run(global: &Global, source: &str, target: &str, platform: &
         "mediaType": pulled.manifest.media_type,
         "size": pulled.manifest.size,
     });
-    Ok(context.output.value(digest, &json)?)
+    Ok(context.output.value(digest, &json).await?)
 }

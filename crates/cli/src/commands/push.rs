@@ -23,5 +23,5 @@ pub(crate) async fn run(
     }
     let Some(manifest) = pushed else { return Ok(()) };
     let json = json!({ "source": source.to_string(), "targets": targets, "digest": manifest.digest });
-    Ok(context.output.value(manifest.digest.as_str(), &json)?)
+    Ok(context.output.value(manifest.digest.as_str(), &json).await?)
 }

@@ -12,6 +12,7 @@ use gantri::spec::Tag;
 use gantri::{Error, ErrorKind, LayoutPath, Location, Memory, NoObserver, Reference};
 
 use crate::args::Global;
+use crate::commands::build::refuse_inside;
 use crate::commands::verify;
 use crate::context::{Context, location, reference};
 use crate::failure::Failure;
@@ -53,35 +54,41 @@ async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Resu
         .tempdir()
         .map_err(|error| Error::io("make a directory for the quickstart", error))?;
     let here = place.path();
+    refuse_inside(layers, here)?;
     let image = reference(&format!("{address}/quickstart/app:v1"))?;
-    step(&format!("serve --listen {address}"), "a registry in memory, on a free loopback port")?;
+    step(&format!("serve --listen {address}"), "a registry in memory, on a free loopback port").await?;
 
     let made = LayoutPath::new(here.join("made")).with_tag(tag(&image));
-    step(&format!("build {made} {}", words(layers)), "directories as the layers of an image")?;
+    step(&format!("build {made} {}", words(layers)), "directories as the layers of an image").await?;
     let built = context.client.build(layers, &made).await?;
-    told(&format!("{} with {} layers", built.digest, layers.len()))?;
+    output::line(&format!("{} with {} layers", built.digest, layers.len())).await?;
 
-    step(&format!("push {made} {image}"), "to the registry")?;
+    step(&format!("push {made} {image}"), "to the registry").await?;
     context.client.push(&made, &image).await?;
-    step(&format!("tags {address}/quickstart/app"), "what it has")?;
+    step(&format!("tags {address}/quickstart/app"), "what it has").await?;
     let tags: Vec<Tag> = context.client.tags(&Location::from(image.clone())).await?.try_collect().await?;
-    told(&tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" "))?;
+    output::line(&tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" ")).await?;
 
     let pulled = LayoutPath::new(here.join("pulled")).with_tag(tag(&image));
-    step(&format!("pull {image} {pulled}"), "back, into an image layout")?;
+    step(&format!("pull {image} {pulled}"), "back, into an image layout").await?;
     let manifest = context.client.pull(&location(&image.to_string())?, &pulled).await?.manifest;
     if manifest.digest != built.digest {
         return Err(differs(format!("pulled {}, but built {}", manifest.digest, built.digest)));
     }
-    told(&format!("{}, every byte verified", manifest.digest))?;
+    output::line(&format!("{}, every byte verified", manifest.digest)).await?;
 
     let tree = here.join("rootfs");
-    step(&format!("unpack {image} {}", tree.display()), "to a root file system")?;
+    step(&format!("unpack {image} {}", tree.display()), "to a root file system").await?;
     let unpacked = context.client.unpack(&image.into(), &tree).await?;
-    told(&format!("{} entries, {} bytes", unpacked.entries, unpacked.bytes))?;
+    output::line(&format!("{} entries, {} bytes", unpacked.entries, unpacked.bytes)).await?;
 
     let files = check(layers, &tree)?;
-    output::line(format!("\nchecked {files} files, all as they were; the tree is in {}", tree.display()).as_bytes())?;
+    // Out of the way of whoever now takes the same step by hand.
+    let kept = here.join("tree");
+    std::fs::rename(&tree, &kept).map_err(|error| Error::io(format!("move {}", tree.display()), error))?;
+    output::line(&format!("\nchecked {files} files, all as they were; the tree is in {}", kept.display())).await?;
+    let by_hand = "to do it by hand, let the first line, gantri serve, run beside the others";
+    output::line(&format!("{by_hand}; {} may be removed when you like", here.display())).await?;
     let _kept = place.keep();
     Ok(())
 }
@@ -103,10 +110,6 @@ fn words(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
-fn step(line: &str, meaning: &str) -> Result<(), Failure> {
-    Ok(output::line(format!("\n# {meaning}\n$ gantri {line}").as_bytes())?)
-}
-
-fn told(text: &str) -> Result<(), Failure> {
-    Ok(output::line(text.as_bytes())?)
+async fn step(line: &str, meaning: &str) -> std::io::Result<()> {
+    output::line(&format!("\n# {meaning}\n$ gantri {line}")).await
 }

@@ -21,5 +21,5 @@ pub(crate) async fn run(global: &Global, source: &str, dir: &Path, platform: &Pl
         "bytes": unpacked.bytes,
         "notices": unpacked.notices,
     });
-    Ok(context.output.value(unpacked.manifest.as_str(), &json)?)
+    Ok(context.output.value(unpacked.manifest.as_str(), &json).await?)
 }

@@ -144,7 +144,7 @@ fn a_config_that_is_said_to_be_huge_is_refused_before_it_is_asked_for() {
     let reference = format!("{}/app:v1", server.host());
     scene().refuses(["unpack", &reference, "rootfs"]).is(
         1,
-        "unpack HOST/app:v1: config D1: blob D1 of 1152921504606846976 bytes in memory: over the limit bytes = 8388608",
+        "unpack HOST/app:v1: config D1: blob D1 of 1152921504606846976 bytes in memory: over the limit config = 8388608",
         "",
     );
     assert!(!server.requests().iter().any(|request| request.target.contains(config.as_str())));

@@ -111,7 +111,7 @@ fn pull_goes_to_a_layout_and_nowhere_else() {
 fn push_goes_to_a_registry_and_nowhere_else() {
     usage(
         &["push", "oci:images", "oci:others"],
-        "\"oci:others\": a registry reference is wanted here, HOST/NAME[:TAG]",
+        "\"oci:others\": a registry reference is wanted here, HOST/NAME[:TAG][@DIGEST]",
         "",
     );
 }
@@ -120,7 +120,7 @@ fn push_goes_to_a_registry_and_nowhere_else() {
 fn tags_are_those_of_a_repository_not_of_a_tag() {
     usage(
         &["tags", "registry.example/a:v1"],
-        "\"registry.example/a:v1\": a repository is wanted here, without tag or digest",
+        "\"registry.example/a:v1\": a repository is wanted here, HOST/NAME or oci:DIR, without tag or digest",
         "",
     );
 }
@@ -129,14 +129,18 @@ fn tags_are_those_of_a_repository_not_of_a_tag() {
 fn tags_are_those_of_a_repository_not_of_a_digest() {
     usage(
         &["tags", &format!("registry.example/a@sha256:{}", "ab".repeat(32))],
-        "\"registry.example/a@D1\": a repository is wanted here, without tag or digest",
+        "\"registry.example/a@D1\": a repository is wanted here, HOST/NAME or oci:DIR, without tag or digest",
         "",
     );
 }
 
 #[test]
 fn tags_are_those_of_a_layout_not_of_its_tag() {
-    usage(&["tags", "oci:images:v1"], "\"oci:images:v1\": a repository is wanted here, without tag or digest", "");
+    usage(
+        &["tags", "oci:images:v1"],
+        "\"oci:images:v1\": a repository is wanted here, HOST/NAME or oci:DIR, without tag or digest",
+        "",
+    );
 }
 
 #[test]

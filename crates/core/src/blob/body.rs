@@ -6,17 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{StreamExt, once};
 
-use super::{BlobReader, ByteStream};
+use super::ByteStream;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What to upload.
 ///
-/// It knows whether it can be sent again ([`replayable`](Self::replayable)), so that a retry never guesses, and whether
-/// its stream fails by itself when the bytes are wrong ([`verified`](Self::verified)), so that no hop hashes in vain.
-pub struct BlobBody {
-    source: Source,
-    verified: bool,
-}
+/// It knows whether it can be sent again ([`replayable`](Self::replayable)), so that a retry never guesses. Where it came
+/// from vouches for nothing: whoever stores or sends it holds it to the descriptor it is put as, so a stream that is yet
+/// unverified ([`BlobReader::into_unverified`](super::BlobReader::into_unverified)) does as well.
+pub struct BlobBody(Source);
 
 enum Source {
     Bytes(Bytes),
@@ -27,23 +25,17 @@ enum Source {
 impl BlobBody {
     /// Bytes that lie in memory; can be sent again.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Bytes(bytes.into()), verified: false }
+        Self(Source::Bytes(bytes.into()))
     }
 
     /// A source that can be opened as often as needed.
     pub fn reopen(open: impl Fn() -> ByteStream + Send + Sync + 'static) -> Self {
-        Self { source: Source::Reopen(Arc::new(open)), verified: false }
+        Self(Source::Reopen(Arc::new(open)))
     }
 
     /// A stream that can be read once.
     pub fn once(stream: ByteStream) -> Self {
-        Self { source: Source::Once(Some(stream)), verified: false }
-    }
-
-    /// What a registry hands out, read once; verified on the way if it is a whole blob.
-    pub fn from_reader(reader: BlobReader) -> Self {
-        let verified = matches!(reader.range(), gantri_spec::ByteRange::Full);
-        Self { source: Source::Once(Some(reader.into_stream())), verified }
+        Self(Source::Once(Some(stream)))
     }
 
     /// The chunks, from the first byte on.
@@ -51,7 +43,7 @@ impl BlobBody {
     /// # Errors
     /// `UploadInvalid` if the body can be read once only, and was.
     pub fn open(&mut self) -> Result<ByteStream> {
-        match &mut self.source {
+        match &mut self.0 {
             Source::Bytes(bytes) => {
                 let bytes = bytes.clone();
                 Ok(once(async move { Ok(bytes) }).boxed())
@@ -65,30 +57,23 @@ impl BlobBody {
 
     /// Whether it can be opened again.
     pub fn replayable(&self) -> bool {
-        !matches!(self.source, Source::Once(_))
-    }
-
-    /// Whether its stream fails by itself if size or digest are wrong.
-    pub fn verified(&self) -> bool {
-        self.verified
+        !matches!(self.0, Source::Once(_))
     }
 }
 
 impl fmt::Debug for BlobBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = match &self.source {
-            Source::Bytes(bytes) => format!("{} bytes", bytes.len()),
-            Source::Reopen(_) => "reopen".to_owned(),
-            Source::Once(_) => "once".to_owned(),
-        };
-        f.debug_struct("BlobBody").field("source", &source).field("verified", &self.verified).finish()
+        match &self.0 {
+            Source::Bytes(bytes) => write!(f, "BlobBody({} bytes)", bytes.len()),
+            Source::Reopen(_) => f.write_str("BlobBody(reopen)"),
+            Source::Once(_) => f.write_str("BlobBody(once)"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use futures_util::TryStreamExt;
-    use gantri_spec::{ByteRange, Descriptor, MediaType};
 
     use super::*;
 
@@ -113,15 +98,5 @@ mod tests {
         assert!(!body.replayable());
         assert_eq!(read(&mut body).await.unwrap(), b"abc");
         assert_eq!(read(&mut body).await.unwrap_err().kind(), ErrorKind::UploadInvalid);
-    }
-
-    #[tokio::test]
-    async fn a_body_from_a_reader_is_verified_only_as_a_whole() {
-        let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"abc");
-        let raw = || once(async { Ok(Bytes::from_static(b"abX")) }).boxed();
-        let mut whole = BlobBody::from_reader(BlobReader::new(descriptor.clone(), ByteRange::Full, raw()));
-        assert!(whole.verified());
-        assert_eq!(read(&mut whole).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
-        assert!(!BlobBody::from_reader(BlobReader::new(descriptor, ByteRange::From(0), raw())).verified());
     }
 }

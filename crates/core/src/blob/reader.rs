@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use gantri_spec::{ByteRange, Descriptor};
 
 use super::{ByteStream, verify};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A blob that verifies itself as it is read.
 ///
@@ -63,7 +63,8 @@ impl BlobReader {
         let mut gathered = BytesMut::new();
         while let Some(chunk) = chunks.try_next().await? {
             if gathered.len() as u64 + chunk.len() as u64 > limit {
-                return Err(Error::limit(format_args!("blob {digest} in memory"), "bytes", limit));
+                let what = format!("blob {digest} in memory: more than the {limit} bytes that were allowed");
+                return Err(Error::new(ErrorKind::LimitExceeded, what));
             }
             gathered.extend_from_slice(&chunk);
         }
@@ -86,7 +87,6 @@ mod tests {
     use gantri_spec::MediaType;
 
     use super::*;
-    use crate::error::ErrorKind;
 
     fn reader(range: ByteRange, text: &'static str) -> BlobReader {
         let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"hello");

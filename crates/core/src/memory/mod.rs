@@ -1,7 +1,7 @@
 //! A registry in memory: the reference backend, and what tests and `serve` without a directory run on.
 //!
-//! This file decides how the state is shared: one mutex around a map of repositories, reached only through closures,
-//! so that no lock can be held over an await. What a repository is made of is `repository.rs`; what each workflow
+//! This file decides how the state is shared: one mutex around a map of repositories. Its guard is not `Send`, so none of
+//! the futures here could hold it over an await. What a repository is made of is `repository.rs`; what each workflow
 //! promises is in the file of that workflow.
 
 mod discover;

@@ -45,7 +45,7 @@ impl Memory {
         self.look(repo, |repository| repository.manifest(at).cloned().ok_or_else(|| unknown_manifest(repo, at)))
     }
 
-    pub(super) fn stored_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<Bytes> {
+    fn stored_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<Bytes> {
         self.look(repo, |repository| repository.blob(digest).cloned().ok_or_else(|| unknown_blob(repo, digest)))
     }
 }

@@ -14,8 +14,7 @@ use crate::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Re
 
 #[async_trait]
 impl Push for Memory {
-    /// Atomic: dropping the future leaves nothing. Every body is hashed here, those that verify themselves too: they
-    /// vouch for the blob they were read from, not for the one they are put as.
+    /// Atomic: dropping the future leaves nothing.
     async fn put_blob(&self, repo: &RepositoryName, blob: &Descriptor, mut body: BlobBody) -> Result<()> {
         let pieces: Vec<Bytes> = verify(blob, body.open()?).try_collect().await?;
         let bytes = joined(pieces);

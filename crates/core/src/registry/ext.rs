@@ -1,10 +1,11 @@
 //! What callers like to have on top of the contract. Implemented for every backend at once, never overridden.
 
 use bytes::Bytes;
-use gantri_spec::{ByteRange, Descriptor, Digest, Hasher, RepositoryName};
+use gantri_spec::{ByteRange, Descriptor, RepositoryName};
 
 use super::Pull;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 
 /// Conveniences for whoever reads from a registry.
 pub trait PullExt: Pull {
@@ -12,7 +13,8 @@ pub trait PullExt: Pull {
     /// (M17).
     ///
     /// # Errors
-    /// `LimitExceeded` before a byte is asked for if the descriptor says more than `limit`; else as [`Pull::blob`].
+    /// `LimitExceeded` before a byte is asked for if the descriptor says more than [`Limits::config`]; else as
+    /// [`Pull::blob`].
     ///
     /// # Cancel safety
     /// Only reads.
@@ -20,15 +22,13 @@ pub trait PullExt: Pull {
         &self,
         repo: &RepositoryName,
         blob: &Descriptor,
-        limit: u64,
+        limits: &Limits,
     ) -> impl Future<Output = Result<Bytes>> + Send {
+        let limit = limits.config;
         async move {
             if blob.size > limit {
-                return Err(Error::limit(
-                    format_args!("blob {} of {} bytes in memory", blob.digest, blob.size),
-                    "bytes",
-                    limit,
-                ));
+                let what = format_args!("blob {} of {} bytes in memory", blob.digest, blob.size);
+                return Err(Error::limit(what, "config", limit));
             }
             if let Some(data) = inline(blob) {
                 return Ok(data);
@@ -44,11 +44,51 @@ impl<T: Pull + ?Sized> PullExt for T {}
 
 fn inline(blob: &Descriptor) -> Option<Bytes> {
     let data = blob.data.clone()?;
-    (data.len() as u64 == blob.size && hash(&blob.digest, &data)? == blob.digest).then_some(data)
+    (data.len() as u64 == blob.size && blob.digest.algorithm().digest(&data)? == blob.digest).then_some(data)
 }
 
-fn hash(like: &Digest, bytes: &[u8]) -> Option<Digest> {
-    let mut hasher: Hasher = like.hasher()?;
-    hasher.update(bytes);
-    Some(hasher.finish())
+#[cfg(test)]
+mod tests {
+    use gantri_spec::MediaType;
+
+    use super::*;
+    use crate::{BlobBody, ErrorKind, Memory, Push};
+
+    async fn read(blob: &Descriptor, limit: u64) -> Result<Bytes> {
+        let (registry, repo) = (Memory::new(), "a/b".parse().unwrap());
+        let stored = Descriptor::of(MediaType::OCI_CONFIG, b"stored");
+        registry.put_blob(&repo, &stored, BlobBody::bytes("stored")).await.unwrap();
+        let limits = Limits { config: limit, ..Limits::default() };
+        registry.blob_bytes(&repo, blob, &limits).await
+    }
+
+    #[tokio::test]
+    async fn a_blob_too_big_for_memory_is_refused_by_the_name_of_the_limit() {
+        let blob = Descriptor::of(MediaType::OCI_CONFIG, b"stored");
+        assert_eq!(read(&blob, 6).await.unwrap(), "stored");
+        let error = read(&blob, 5).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(error.to_string().ends_with("over the limit config = 5"), "{error}");
+    }
+
+    /// M17
+    #[tokio::test]
+    async fn an_inline_copy_is_used_only_if_it_is_right() {
+        let absent = Descriptor::of(MediaType::OCI_CONFIG, b"absent").with_data("absent".into());
+        assert_eq!(read(&absent, 9).await.unwrap(), "absent");
+        for wrong in ["STORED", "store", ""] {
+            let blob = Descriptor::of(MediaType::OCI_CONFIG, b"stored").with_data(wrong.into());
+            assert_eq!(read(&blob, 9).await.unwrap(), "stored", "{wrong:?}");
+        }
+    }
+
+    /// What the descriptor says is what is held against the bytes, not what the registry says of them.
+    #[tokio::test]
+    async fn a_size_that_is_a_lie_is_found_out() {
+        let mut blob = Descriptor::of(MediaType::OCI_CONFIG, b"stored");
+        for size in [5, 7] {
+            blob.size = size;
+            assert_eq!(read(&blob, 9).await.unwrap_err().kind(), ErrorKind::SizeMismatch, "{size}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Docker's `config.json`: which credentials belong to which host.
 //!
 //! Order for a host: its own helper (`credHelpers`), else the general one (`credsStore`), else what stands in `auths`.
-//! A helper that says "not found" lets the next source answer; a helper that *fails* is an error for that host and never
+//! A helper that says "not found" leaves the answer to `auths`; a helper that *fails* is an error for that host and never
 //! sends the question elsewhere (A14). Hosts are compared whole, never by prefix (A15).
 
 use std::collections::BTreeMap;
@@ -29,10 +29,7 @@ pub struct DockerConfig {
 
 impl DockerConfig {
     /// Reads `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; `None` if there is no such file.
-    ///
-    /// # Errors
-    /// `Config`, naming the file, if it cannot be read or understood.
-    pub fn from_environment() -> Result<Option<Self>> {
+    fn from_environment() -> Result<Option<Self>> {
         let dir = environment("DOCKER_CONFIG").or_else(|| environment("HOME").map(|home| home.join(".docker")));
         let Some(path) = dir.map(|dir| dir.join("config.json")) else { return Ok(None) };
         match read(&path) {
@@ -47,8 +44,7 @@ impl DockerConfig {
     /// # Errors
     /// `Config` if it is not such a file, or names a helper that no program can be called (A14).
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self> {
-        let file: File = serde_json::from_slice(text)
-            .map_err(|error| Error::new(ErrorKind::Config, path.display().to_string()).with_source(error))?;
+        let file: File = serde_json::from_slice(text).map_err(|error| not_understood(path, error))?;
         let in_file = |error: Error| error.during(path.display());
         let auths = file.auths.into_iter().flatten().filter_map(|(key, entry)| Some((host_of(&key)?, entry))).collect();
         let helpers = file
@@ -96,6 +92,18 @@ impl Credentials for DockerCredentials {
             None => Ok(Credential::Anonymous),
         }
     }
+}
+
+/// What is no JSON is told in the parser's words. A value of the wrong type is not: the parser would quote it, and it may be
+/// a secret (A16).
+fn not_understood(path: &Path, error: serde_json::Error) -> Error {
+    let path = path.display();
+    if error.is_data() {
+        let (line, column) = (error.line(), error.column());
+        let what = format!("{path}: not docker's configuration: an unexpected value at line {line} column {column}");
+        return Error::new(ErrorKind::Config, what);
+    }
+    Error::new(ErrorKind::Config, path.to_string()).with_source(error)
 }
 
 /// Docker Hub's credentials stand under a URL of its first API.
@@ -240,5 +248,22 @@ mod tests {
     fn a_file_that_is_none_is_named() {
         let error = DockerConfig::parse(Path::new("/x/config.json"), b"{").unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, "/x/config.json".to_owned()));
+    }
+
+    #[test]
+    fn a_value_in_the_wrong_place_is_told_by_its_place_and_never_shown() {
+        let cases = [
+            ("[]", 2),
+            (r#"{"auths": []}"#, 10),
+            (r#"{"auths": {"ghcr.io": "dXNlcjpodW50ZXIy"}}"#, 40),
+            (r#"{"credHelpers": {"ghcr.io": {"hunter2": 1}}}"#, 28),
+        ];
+        for (text, column) in cases {
+            let error = DockerConfig::parse(Path::new("config.json"), text.as_bytes()).unwrap_err();
+            let expected =
+                format!("config.json: not docker's configuration: an unexpected value at line 1 column {column}");
+            assert_eq!(error.to_string(), expected, "{text}");
+            assert!(std::error::Error::source(&error).is_none(), "{text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Docker credential helpers: programs `docker-credential-SUFFIX` that are asked on standard input and answer in JSON.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use gantri_core::{Error, ErrorKind, Result};
@@ -68,10 +68,11 @@ impl Helper {
     }
 
     fn understand(&self, answer: &Answer) -> Result<Option<Credential>> {
-        let Answer { success, output } = answer;
-        if !success {
+        let Answer { status, output } = answer;
+        if !status.success() {
             let said_none = String::from_utf8_lossy(output).trim() == NOT_FOUND;
-            return if said_none { Ok(None) } else { Err(self.failed("ended with a failure")) };
+            // What else it said is not shown: nobody knows what that holds (A16).
+            return if said_none { Ok(None) } else { Err(self.failed(&format!("ended with {status}"))) };
         }
         let Found { username, secret } = serde_json::from_slice(output)
             // The parser's message could quote the answer, and the answer holds a secret (A16).
@@ -89,7 +90,7 @@ impl Helper {
 }
 
 struct Answer {
-    success: bool,
+    status: ExitStatus,
     output: Zeroizing<Vec<u8>>,
 }
 
@@ -105,8 +106,7 @@ async fn converse(mut child: Child, server: &str) -> std::io::Result<Answer> {
     if output.len() as u64 > ANSWER {
         return Err(std::io::Error::other(format!("more than {ANSWER} bytes")));
     }
-    let success = child.wait().await?.success();
-    Ok(Answer { success, output })
+    Ok(Answer { status: child.wait().await?, output })
 }
 
 #[derive(Deserialize)]
@@ -118,6 +118,8 @@ struct Found {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     #[test]
@@ -134,19 +136,21 @@ mod tests {
     #[test]
     fn answers_are_credentials_none_or_errors_without_the_answer() {
         let helper = Helper::new("x").unwrap();
-        let understood = |success, text: &str| match helper
-            .understand(&Answer { success, output: Zeroizing::new(text.as_bytes().to_vec()) })
-        {
+        let answer = |code, text: &str| Answer {
+            status: ExitStatus::from_raw(code << 8),
+            output: Zeroizing::new(text.as_bytes().to_vec()),
+        };
+        let understood = |code, text: &str| match helper.understand(&answer(code, text)) {
             Ok(None) => "none".to_owned(),
             Ok(Some(Credential::Basic { username, password })) => format!("{username}:{}", password.expose()),
             Ok(Some(Credential::IdentityToken(token))) => format!("token {}", token.expose()),
             Ok(Some(other)) => format!("{other:?}"),
             Err(error) => error.to_string(),
         };
-        assert_eq!(understood(true, r#"{"ServerURL":"s","Username":"u","Secret":"p"}"#), "u:p");
-        assert_eq!(understood(true, r#"{"Username":"<token>","Secret":"t"}"#), "token t");
-        assert_eq!(understood(false, "credentials not found in native keychain\n"), "none");
-        assert_eq!(understood(false, "hunter2"), "credential helper docker-credential-x: ended with a failure");
-        assert_eq!(understood(true, "hunter2"), "credential helper docker-credential-x: the answer is no credential");
+        assert_eq!(understood(0, r#"{"ServerURL":"s","Username":"u","Secret":"p"}"#), "u:p");
+        assert_eq!(understood(0, r#"{"Username":"<token>","Secret":"t"}"#), "token t");
+        assert_eq!(understood(1, "credentials not found in native keychain\n"), "none");
+        assert_eq!(understood(1, "hunter2"), "credential helper docker-credential-x: ended with exit status: 1");
+        assert_eq!(understood(0, "hunter2"), "credential helper docker-credential-x: the answer is no credential");
     }
 }

@@ -4,7 +4,7 @@
 //! matters: changing the owner takes setuid bits and capabilities away, changing the mode rewrites an ACL, and all but
 //! the times change the times. Everything goes by handle, or by name without following it (T5).
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use gantri_core::{Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
@@ -14,12 +14,13 @@ use super::notices::{Loss, Notices};
 use super::tar::{Metadata, Xattr};
 use super::xattr::{self, Outcome};
 
-/// What this process may do to files.
+/// What is tried. What the kernel then refuses is left out with a notice, whoever asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Privilege {
-    /// Owners and devices are restored, or it is an error.
+    /// Owners and devices are restored, as far as this root may: in a user namespace, or without the capabilities, it is
+    /// refused like anybody else.
     Root,
-    /// Owners and devices are left out with a notice.
+    /// Owners and devices are not even tried: for most images that would be a refusal for each file.
     User,
 }
 
@@ -57,6 +58,39 @@ enum Target<'a> {
     Named(BorrowedFd<'a>, &'a [u8]),
 }
 
+impl Target<'_> {
+    fn set_owner(self, uid: u32, gid: u32) -> rustix::io::Result<()> {
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        match self {
+            Target::Open(fd) => rustix::fs::fchown(fd, uid, gid),
+            Target::Named(fd, name) => rustix::fs::chownat(fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW),
+        }
+    }
+
+    fn set_xattr(self, xattr: &Xattr) -> Result<Outcome> {
+        match self {
+            Target::Open(fd) => xattr::set(fd, xattr),
+            Target::Named(fd, name) => xattr::set_at(fd, name, xattr),
+        }
+    }
+
+    fn set_mode(self, mode: u32) -> Result<()> {
+        match self {
+            Target::Open(fd) => set_mode(fd, mode),
+            Target::Named(fd, name) => set_mode_at(fd, name, mode),
+        }
+    }
+
+    fn set_times(self, metadata: &Metadata) -> Result<()> {
+        let times = Timestamps { last_access: metadata.accessed, last_modification: metadata.modified };
+        let set = match self {
+            Target::Open(fd) => rustix::fs::futimens(fd, &times),
+            Target::Named(fd, name) => rustix::fs::utimensat(fd, name, &times, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        set.map_err(|errno| Error::io("set its times", errno.into()))
+    }
+}
+
 pub(super) struct Restorer {
     privilege: Privilege,
     made: Made,
@@ -83,14 +117,8 @@ impl Restorer {
         metadata: &Metadata,
         made_with: Option<u32>,
     ) -> Result<()> {
-        let target = Target::Open(fd);
-        self.set_owner(target, path, metadata)?;
-        self.set_xattrs(target, path, metadata, |xattr| !xattr::is_acl(xattr))?;
-        if made_with.map(|mode| mode & !self.made.umask) != Some(metadata.mode) {
-            set_mode(fd, metadata.mode)?;
-        }
-        self.set_xattrs(target, path, metadata, xattr::is_acl)?;
-        rustix::fs::futimens(fd, &times(metadata)).map_err(|errno| Error::io("set its times", errno.into()))
+        let mode = self.mode_to_set(metadata.mode, made_with);
+        self.set(Target::Open(fd), path, metadata, mode)
     }
 
     /// Sets all on a link, which has no mode.
@@ -101,13 +129,11 @@ impl Restorer {
         path: &[u8],
         metadata: &Metadata,
     ) -> Result<()> {
-        let target = Target::Named(directory, name);
-        self.set_owner(target, path, metadata)?;
-        self.set_xattrs(target, path, metadata, |_| true)?;
-        set_times_at(directory, name, metadata)
+        self.set(Target::Named(directory, name), path, metadata, None)
     }
 
-    /// Sets all on a device or fifo just made, without opening it: that may block, or do something (T13).
+    /// Sets all on a device or fifo just made with its permission bits, without opening it: that may block, or do
+    /// something (T13).
     pub(super) fn set_node(
         &mut self,
         directory: BorrowedFd<'_>,
@@ -115,14 +141,8 @@ impl Restorer {
         path: &[u8],
         metadata: &Metadata,
     ) -> Result<()> {
-        let target = Target::Named(directory, name);
-        self.set_owner(target, path, metadata)?;
-        self.set_xattrs(target, path, metadata, |xattr| !xattr::is_acl(xattr))?;
-        if metadata.mode & self.made.umask != 0 || metadata.mode & 0o7000 != 0 {
-            set_mode_at(directory, name, metadata.mode)?;
-        }
-        self.set_xattrs(target, path, metadata, xattr::is_acl)?;
-        set_times_at(directory, name, metadata)
+        let mode = self.mode_to_set(metadata.mode, Some(metadata.mode & 0o777));
+        self.set(Target::Named(directory, name), path, metadata, mode)
     }
 
     pub(super) fn privilege(&self) -> Privilege {
@@ -137,6 +157,29 @@ impl Restorer {
         self.notices.into_lines()
     }
 
+    /// `None` if the file has it by its making.
+    fn mode_to_set(&self, mode: u32, made_with: Option<u32>) -> Option<u32> {
+        (made_with.map(|made| made & !self.made.umask) != Some(mode)).then_some(mode)
+    }
+
+    fn set(&mut self, target: Target<'_>, path: &[u8], metadata: &Metadata, mode: Option<u32>) -> Result<()> {
+        self.set_owner(target, path, metadata)?;
+        let mut outcome = Outcome::Set;
+        for xattr in metadata.xattrs.iter().filter(|xattr| !xattr::is_acl(xattr)) {
+            outcome = outcome.and(target.set_xattr(xattr)?);
+        }
+        if let Some(mode) = mode {
+            target.set_mode(mode)?;
+        }
+        for xattr in metadata.xattrs.iter().filter(|xattr| xattr::is_acl(xattr)) {
+            outcome = outcome.and(target.set_xattr(xattr)?);
+        }
+        if outcome == Outcome::Refused {
+            self.note(Loss::Xattr, path);
+        }
+        target.set_times(metadata)
+    }
+
     fn set_owner(&mut self, target: Target<'_>, path: &[u8], metadata: &Metadata) -> Result<()> {
         if (metadata.uid, metadata.gid) == (self.made.uid, self.made.gid) {
             return Ok(());
@@ -145,12 +188,7 @@ impl Restorer {
             self.note(Loss::Owner, path);
             return Ok(());
         }
-        let (uid, gid) = (Some(Uid::from_raw(metadata.uid)), Some(Gid::from_raw(metadata.gid)));
-        let set = match target {
-            Target::Open(fd) => rustix::fs::fchown(fd, uid, gid),
-            Target::Named(fd, name) => rustix::fs::chownat(fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW),
-        };
-        match set {
+        match target.set_owner(metadata.uid, metadata.gid) {
             Ok(()) => Ok(()),
             // The root of a user namespace that maps few ids, or one that was left without the capability.
             Err(Errno::PERM | Errno::INVAL) => {
@@ -160,49 +198,18 @@ impl Restorer {
             Err(errno) => Err(Error::io(format!("set its owner to {}:{}", metadata.uid, metadata.gid), errno.into())),
         }
     }
-
-    fn set_xattrs(
-        &mut self,
-        target: Target<'_>,
-        path: &[u8],
-        metadata: &Metadata,
-        which: fn(&Xattr) -> bool,
-    ) -> Result<()> {
-        let mut refused = false;
-        for xattr in metadata.xattrs.iter().filter(|xattr| which(xattr)) {
-            let outcome = match target {
-                Target::Open(fd) => xattr::set(fd, xattr)?,
-                Target::Named(fd, name) => xattr::set_at(fd, name, xattr)?,
-            };
-            refused |= outcome == Outcome::Refused;
-        }
-        if refused {
-            self.note(Loss::Xattr, path);
-        }
-        Ok(())
-    }
 }
 
 pub(super) fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
     rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)).map_err(|errno| Error::io("set its mode", errno.into()))
 }
 
-fn times(metadata: &Metadata) -> Timestamps {
-    Timestamps { last_access: metadata.accessed, last_modification: metadata.modified }
-}
-
-fn set_times_at(directory: BorrowedFd<'_>, name: &[u8], metadata: &Metadata) -> Result<()> {
-    rustix::fs::utimensat(directory, name, &times(metadata), AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|errno| Error::io("set its times", errno.into()))
-}
-
 /// Kernels before 6.6 can't change a mode without following, so what is meant is pinned first.
 fn set_mode_at(directory: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let pinned: rustix::io::Result<OwnedFd> = rustix::fs::openat(directory, name, flags, Mode::empty());
-    pinned
+    rustix::fs::openat(directory, name, flags, Mode::empty())
         .and_then(|pinned| {
-            let path = format!("/proc/self/fd/{}", pinned.as_fd().as_raw_fd());
+            let path = format!("/proc/self/fd/{}", pinned.as_raw_fd());
             rustix::fs::chmod(path, Mode::from_raw_mode(mode))
         })
         .map_err(|errno| Error::io("set its mode", errno.into()))

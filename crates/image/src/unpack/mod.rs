@@ -183,7 +183,7 @@ impl Unpack {
         incoming: Receiver<Incoming>,
         crew: &mut Option<Crew>,
     ) -> Result<Option<(ImageConfig, Summary)>> {
-        let bytes = self.source.blob_bytes(&self.repo, config, self.limits.config).await;
+        let bytes = self.source.blob_bytes(&self.repo, config, &self.limits).await;
         let bytes = bytes.map_err(|error| error.during(format_args!("config {}", config.digest)))?;
         let config = parse_config(config, &bytes, layers)?;
         let diff_ids = config.rootfs.diff_ids.clone();

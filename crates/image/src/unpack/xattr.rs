@@ -19,6 +19,13 @@ pub(super) enum Outcome {
     Refused,
 }
 
+impl Outcome {
+    /// `Refused` if either is.
+    pub(super) fn and(self, other: Self) -> Self {
+        if self == Self::Refused { self } else { other }
+    }
+}
+
 /// Whether an attribute set was taken whole.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Admitted {

@@ -170,9 +170,7 @@ impl Request {
             Payload::Empty => Body::empty(),
             Payload::Bytes(bytes) => Body::bytes(bytes.clone()),
             Payload::Blob(descriptor, body) => {
-                let verified = body.verified();
-                let chunks = body.open()?;
-                let chunks = if verified { chunks } else { verify(descriptor, chunks) };
+                let chunks = verify(descriptor, body.open()?);
                 Body::stream(last_held_back(chunks), Some(descriptor.size))
             }
         })

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
 use gantri_core::Memory;
 use gantri_server::{RegistryService, ServerOptions};
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tower_service::Service;
 
 use crate::harness::{Served, digest, head, read_answer, serve, serve_with};
@@ -128,6 +131,31 @@ async fn a_client_that_comes_back_takes_over_from_the_connection_it_lost() {
     assert_eq!(served.get(&format!("PUT {upload}?digest={digest}")).await.status, 201);
     let answer = read_answer(&mut lost, false).await;
     assert_eq!(answer.code(), "RANGE_INVALID");
+}
+
+/// R4: a request that was held up on its way finds that its client has sent the same bytes again, and goes on.
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_comes_too_late_does_not_stop_the_one_that_is_in_order() {
+    let mut service = RegistryService::new(Arc::new(Memory::new()), ServerOptions::default());
+    let started = call(&mut service, "POST", "/v2/a/blobs/uploads/").await;
+    let upload = started.headers()["location"].to_str().unwrap().to_owned();
+    let patch = |range: &str| Request::patch(&upload).header("content-range", range);
+    let first = || patch("0-4").body(Full::new(Bytes::from("01234"))).unwrap();
+    assert_eq!(service.call(first()).await.unwrap().status(), 202);
+
+    let (answered, is_answered) = oneshot::channel();
+    let last_bytes = is_answered.map(|_| Bytes::from("89"));
+    let body = stream::iter([Bytes::from("567")]).chain(stream::once(last_bytes));
+    let body = StreamBody::new(body.map(|chunk| Ok::<_, gantri_core::Error>(Frame::data(chunk))));
+    let in_order = service.call(patch("5-9").body(body).unwrap());
+    let late = service.call(first()).map(|answer| {
+        answered.send(()).unwrap();
+        answer.unwrap()
+    });
+    let (in_order, late) = tokio::join!(in_order, late);
+    assert_eq!((late.status().as_u16(), &late.headers()["range"]), (416, &"0-7".parse().unwrap()));
+    let in_order = in_order.unwrap();
+    assert_eq!((in_order.status().as_u16(), &in_order.headers()["range"]), (202, &"0-9".parse().unwrap()));
 }
 
 /// R3.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::shape::Shape;
 use super::{InvalidManifest, Manifest};
 use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, Digest};
+use crate::digest::Digest;
 use crate::media_type::MediaType;
 
 /// A manifest as its bytes.
@@ -34,19 +34,6 @@ impl RawManifest {
     pub fn new(media_type: MediaType, bytes: Bytes) -> Self {
         let digest = Digest::of(&bytes);
         Self::named(media_type, digest, bytes)
-    }
-
-    /// Gives the manifest of some bytes, named by the given algorithm.
-    ///
-    /// # Errors
-    /// [`UnsupportedAlgorithm`] for [`Algorithm::Other`].
-    pub fn with_algorithm(
-        algorithm: Algorithm,
-        media_type: MediaType,
-        bytes: Bytes,
-    ) -> Result<Self, UnsupportedAlgorithm> {
-        let digest = algorithm.digest(&bytes).ok_or(UnsupportedAlgorithm)?;
-        Ok(Self::named(media_type, digest, bytes))
     }
 
     /// Gives the manifest of some bytes if they are what the descriptor says, which is then the manifest's own.
@@ -142,18 +129,6 @@ impl fmt::Display for ManifestMismatch {
 }
 
 impl std::error::Error for ManifestMismatch {}
-
-/// A digest was to be computed with an algorithm that is only carried here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnsupportedAlgorithm;
-
-impl fmt::Display for UnsupportedAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unsupported digest algorithm (sha256 and sha512 are supported)")
-    }
-}
-
-impl std::error::Error for UnsupportedAlgorithm {}
 
 fn verify(expected: &Digest, bytes: &[u8]) -> Result<(), ManifestMismatch> {
     match expected.algorithm().digest(bytes) {

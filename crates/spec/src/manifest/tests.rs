@@ -273,15 +273,6 @@ fn expected_bytes_match_size_and_digest() {
 }
 
 #[test]
-fn a_manifest_is_named_by_the_algorithm_asked_for() {
-    let bytes = Bytes::from_static(b"{}");
-    let named = |algorithm| RawManifest::with_algorithm(algorithm, MediaType::OCI_INDEX, bytes.clone());
-    assert_eq!(named(Algorithm::Sha512).unwrap().digest().algorithm(), Algorithm::Sha512);
-    assert_eq!(named(Algorithm::Sha256).unwrap(), RawManifest::new(MediaType::OCI_INDEX, bytes.clone()));
-    assert!(named(Algorithm::Other).is_err());
-}
-
-#[test]
 fn errors_print_no_controls() {
     let errors = [
         parse(&MediaType::OCI_MANIFEST, &image_with(r#","\u001b]52":1,"\u001b]52":2"#)).unwrap_err(),

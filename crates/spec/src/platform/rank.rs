@@ -53,10 +53,11 @@ fn rank_os_version(offered: Option<&str>, wanted: Option<&str>) -> Option<Closen
     }
 }
 
-/// An image that uses more of what there is was made more for it.
+/// An image that uses more of what there is was made more for it; to name a feature twice is not to use more.
 fn rank_os_features(offered: &Platform, want: &Platform) -> Option<usize> {
     let had = |feature: &String| want.os_features.contains(feature);
-    offered.os_features.iter().all(had).then_some(offered.os_features.len())
+    let used = |feature: &&String| offered.os_features.contains(feature);
+    offered.os_features.iter().all(had).then(|| want.os_features.iter().filter(used).count())
 }
 
 /// An operating system and machine under their canonical names.

@@ -162,13 +162,6 @@ impl ErrorBody {
 }
 
 impl WireError {
-    /// Adds evidence.
-    #[must_use]
-    pub fn with_detail(mut self, detail: Box<RawValue>) -> Self {
-        self.detail = Some(detail);
-        self
-    }
-
     fn parse(entry: &RawValue) -> Option<Self> {
         #[derive(Deserialize)]
         struct Entry<'a> {
@@ -259,7 +252,7 @@ mod tests {
     fn what_is_written_reads_back() {
         let detail = RawValue::from_string(r#"{"size":  1}"#.to_owned()).unwrap();
         let mut body = ErrorBody::one(ErrorCode::SizeInvalid, "too short");
-        body.errors = body.errors.into_iter().map(|error| error.with_detail(detail.clone())).collect();
+        body.errors[0].detail = Some(detail);
         let bytes = body.to_bytes();
         assert_eq!(bytes, r#"{"errors":[{"code":"SIZE_INVALID","message":"too short","detail":{"size":  1}}]}"#);
         let read = ErrorBody::parse(&bytes).unwrap();

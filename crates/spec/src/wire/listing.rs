@@ -3,7 +3,9 @@
 //! Entries stay strings: one odd entry must not make the page, or the pages after it, unreadable. Turning them into
 //! [`Tag`](crate::Tag)s and [`RepositoryName`](crate::RepositoryName)s is the client's.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+
+use crate::lenient;
 
 /// The body of `GET /v2/<name>/tags/list` (end-8).
 #[expect(clippy::exhaustive_structs, reason = "closed by the spec")]
@@ -13,7 +15,7 @@ pub struct TagList {
     #[serde(default)]
     pub name: String,
     /// Its tags, in the registry's order; `null` and absence are an empty list (M10).
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "lenient::null_is_default")]
     pub tags: Vec<String>,
 }
 
@@ -22,12 +24,8 @@ pub struct TagList {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryList {
     /// The repositories, in the registry's order; `null` and absence are an empty list (M10).
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "lenient::null_is_default")]
     pub repositories: Vec<String>,
-}
-
-fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

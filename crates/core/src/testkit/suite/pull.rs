@@ -3,7 +3,7 @@
 pub mod ranges;
 
 use futures_util::future::try_join_all;
-use gantri_spec::{Algorithm, ByteRange, Digest, MediaType, RawManifest, Selector};
+use gantri_spec::{ByteRange, Digest, MediaType, RawManifest, Selector};
 
 use super::{NO_MANIFEST, assert_kind, assert_no_blob, assert_no_manifest, assert_same, at, noise, raw, repo, whole};
 use crate::testkit::profile::in_sha512;
@@ -109,9 +109,9 @@ async fn an_index_may_hold_an_index(registry: Subject) -> Outcome {
 async fn a_manifest_of_sha512_is_found_by_it(registry: Subject) -> Outcome {
     let content = app();
     registry.hold(&content).await?;
-    let bytes = content.bytes("app");
-    let Ok(long) = RawManifest::with_algorithm(Algorithm::Sha512, MediaType::OCI_MANIFEST, bytes) else {
-        panic!("sha512 is known")
+    let digest = in_sha512(&content.bytes("app")).digest;
+    let Ok(long) = RawManifest::expect_digest(&digest, MediaType::OCI_MANIFEST, content.bytes("app")) else {
+        panic!("that is its digest")
     };
     registry.seed().put_manifest(content.here(), &long, &[]).await?;
     let selector = Selector::Digest(long.digest().clone());
@@ -195,15 +195,16 @@ async fn names_that_look_like_endpoints_are_names(registry: Subject) -> Outcome 
     Ok(())
 }
 
-/// Also by a name that a store on disk may use itself: it then has to keep the two apart, or to refuse the name.
+/// Also by a name that a store on disk may use itself: it then has to keep the two apart, or to refuse that name alone.
 async fn a_repository_below_another_is_its_own(registry: Subject) -> Outcome {
     let above = app();
     registry.hold(&above).await?;
-    for name in ["suite/app/sub", "suite/app/blobs", "suite/app/blobs/sha256", "suite/app/index.json", "suite"] {
+    let own = ["suite/app/blobs", "suite/app/blobs/sha256", "suite/app/index.json"];
+    for name in own.into_iter().chain(["suite/app/sub", "suite"]) {
         let below =
             Content::new(name).blob("other", name.to_owned()).image("other.app", ["other"]).tag("v1", "other.app");
         match registry.hold(&below).await {
-            Err(error) if error.kind() == ErrorKind::NameInvalid => continue,
+            Err(error) if error.kind() == ErrorKind::NameInvalid && own.contains(&name) => continue,
             outcome => outcome?,
         }
         assert_same(&registry.manifest(below.here(), &at("v1")).await?, &below.raw("other.app"));

@@ -88,7 +88,7 @@ async fn a_body_read_from_a_registry_is_put(registry: Subject) -> Outcome {
     registry.hold(&content).await?;
     let digest = content.digest("layer");
     let reader = registry.blob(content.here(), &digest, ByteRange::Full).await?;
-    registry.put_blob(&here(), &content.descriptor("layer"), BlobBody::from_reader(reader)).await?;
+    registry.put_blob(&here(), &content.descriptor("layer"), BlobBody::once(reader.into_unverified())).await?;
     assert!(whole(&*registry, &here(), &digest).await? == content.bytes("layer"));
     Ok(())
 }
@@ -148,12 +148,12 @@ async fn a_put_that_is_dropped_leaves_nothing(registry: Subject) -> Outcome {
     Ok(())
 }
 
-/// A body from a reader is right by itself, but right as what it was read as: not for any name it is put under.
+/// A whole blob from a reader verifies itself, but as what it was read as: not as any name it is put under.
 async fn a_body_that_vouches_for_another_blob_is_refused(registry: Subject) -> Outcome {
     let content = Content::new("suite/source").blob("one", "hullo");
     registry.hold(&content).await?;
     let reader = registry.blob(content.here(), &content.digest("one"), ByteRange::Full).await?;
-    refuses(registry, blob(b"hello"), BlobBody::from_reader(reader), ErrorKind::DigestMismatch).await
+    refuses(registry, blob(b"hello"), BlobBody::once(reader.into_stream()), ErrorKind::DigestMismatch).await
 }
 
 async fn a_blob_of_sha512_is_held_to_it(registry: Subject) -> Outcome {
@@ -167,6 +167,8 @@ async fn an_algorithm_that_nobody_verifies_is_not_stored(registry: Subject) -> O
     let blob = Descriptor::new(MediaType::OCTET_STREAM, digest, 5);
     let refusals = [ErrorKind::Unsupported, ErrorKind::DigestMismatch];
     assert_kind(registry.put_blob(&here(), &blob, BlobBody::bytes("hello")).await, &refusals);
+    let fetched = whole(&*registry, &here(), &blob.digest).await;
+    assert!(fetched.is_err(), "refused, yet stored: {fetched:?}");
     Ok(())
 }
 

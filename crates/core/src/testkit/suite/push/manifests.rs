@@ -118,9 +118,10 @@ async fn a_manifest_that_lost_its_tag_is_still_there(registry: Subject) -> Outco
 async fn a_manifest_of_four_megabytes_is_taken(registry: Subject) -> Outcome {
     let content = images();
     registry.hold(&content).await?;
-    let filler = format!("{{\"x-filler\":\"{}\",", "x".repeat(3_990_000));
-    let plain = String::from_utf8_lossy(&content.bytes("one")).replacen('{', &filler, 1);
-    let large = raw(MediaType::OCI_MANIFEST, plain);
+    let one = String::from_utf8_lossy(&content.bytes("one")).into_owned();
+    let fill = |length| one.replacen('{', &format!("{{\"x-filler\":\"{}\",", "x".repeat(length)), 1);
+    let large = raw(MediaType::OCI_MANIFEST, fill((4 << 20) - fill(0).len()));
+    assert_eq!(large.bytes().len(), 4 << 20);
     registry.put_manifest(&here(), &large, &[tag("large")]).await?;
     assert!(registry.manifest(&here(), &at("large")).await?.bytes() == large.bytes());
     Ok(())
