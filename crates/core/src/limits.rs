@@ -50,8 +50,16 @@ pub struct Limits {
     pub slow_window: Duration,
     /// Requests in flight to one host. Default 8.
     pub concurrent_requests: usize,
-    /// Layers fetched at the same time by one job. Default 3.
+    /// Layers fetched or sent at the same time by one job. Default 3.
     pub concurrent_layers: usize,
+    /// Bytes of an upload that are held in memory to be sent again: the largest chunk that is not streamed. Default 8 MiB.
+    pub chunk: u64,
+    /// Bytes up to which a blob of known size is sent in one request, to be sent again whole if that breaks off; what is
+    /// larger goes in a session that can be taken up where it stands. Default 64 MiB.
+    pub monolithic_put: u64,
+    /// Bytes that a registry may ask for as the least chunk (`OCI-Chunk-Min-Length`); such chunks are streamed. Default
+    /// 256 MiB.
+    pub chunk_min: u64,
     /// Indexes inside indexes (M12). Default 4.
     pub index_depth: u32,
     /// Manifests that one job looks at (M12). Default 100,000.
@@ -101,6 +109,9 @@ impl Default for Limits {
             slow_window: Duration::from_secs(60),
             concurrent_requests: 8,
             concurrent_layers: 3,
+            chunk: 8 * MIB,
+            monolithic_put: 64 * MIB,
+            chunk_min: 256 * MIB,
             index_depth: 4,
             graph_nodes: 100_000,
             layers: 4_096,

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::stream::{StreamExt, TryStreamExt, once};
 use gantri_core::{BlobBody, ByteStream, Limits, NoObserver, Observer, Pull, Registry, Result};
 use gantri_spec::{ByteRange, Descriptor, Platform, RepositoryName, Selector, Tag};
@@ -67,15 +68,20 @@ pub async fn pull(
     Ok(resolved)
 }
 
-/// A blob that is asked for when its sink begins to read, and again if it begins anew.
+/// A blob that is asked for when its sink begins to read, and again, where it was, if it has to go on.
 fn from(source: &Arc<dyn Pull>, repo: &RepositoryName, blob: &Descriptor, observer: &Arc<dyn Observer>) -> Blob {
     let (source, repo, observer) = (Arc::clone(source), repo.clone(), Arc::clone(observer));
     let descriptor = blob.clone();
-    let open = move || {
-        let chunks = blob_chunks(Arc::clone(&source), repo.clone(), descriptor.clone());
-        counted(chunks, descriptor.clone(), Arc::clone(&observer))
+    let open = move |range| {
+        let (source, repo, observer) = (Arc::clone(&source), repo.clone(), Arc::clone(&observer));
+        let descriptor = descriptor.clone();
+        async move {
+            let reader = source.blob(&repo, &descriptor.digest, range).await?;
+            Ok(reader.map_chunks(|chunks| counted(chunks, descriptor, observer)))
+        }
+        .boxed()
     };
-    Blob::new(blob.clone(), BlobBody::reopen(open))
+    Blob::new(blob.clone(), BlobBody::read(open))
 }
 
 /// The chunks of a blob as they come, **not verified**: whoever reads them must. Nothing is asked for before the first

@@ -4,23 +4,29 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{StreamExt, once};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{StreamExt, TryStreamExt, once};
+use gantri_spec::{ByteRange, Descriptor};
 
-use super::ByteStream;
+use super::verify::measure;
+use super::{BlobReader, ByteStream, verify};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What to upload.
 ///
-/// It knows whether it can be sent again ([`replayable`](Self::replayable)), so that a retry never guesses. Where it came
-/// from vouches for nothing: whoever stores or sends it holds it to the descriptor it is put as, so a stream that is yet
-/// unverified ([`BlobReader::into_unverified`](super::BlobReader::into_unverified)) does as well.
+/// It knows whether it can be sent again ([`replayable`](Self::replayable)), so that a retry never guesses. Nothing is
+/// opened before it is asked for, and where the bytes came from vouches for nothing: whoever stores them holds them to the
+/// descriptor they are put as.
 pub struct BlobBody(Source);
 
 enum Source {
     Bytes(Bytes),
-    Reopen(Arc<dyn Fn() -> ByteStream + Send + Sync>),
+    Reopen(Arc<dyn Fn(u64) -> ByteStream + Send + Sync>),
+    Read(Arc<Open>),
     Once(Option<ByteStream>),
 }
+
+type Open = dyn Fn(ByteRange) -> BoxFuture<'static, Result<BlobReader>> + Send + Sync;
 
 impl BlobBody {
     /// Bytes that lie in memory; can be sent again.
@@ -28,9 +34,14 @@ impl BlobBody {
         Self(Source::Bytes(bytes.into()))
     }
 
-    /// A source that can be opened as often as needed.
-    pub fn reopen(open: impl Fn() -> ByteStream + Send + Sync + 'static) -> Self {
+    /// A source that can be opened as often as needed, at any byte.
+    pub fn reopen(open: impl Fn(u64) -> ByteStream + Send + Sync + 'static) -> Self {
         Self(Source::Reopen(Arc::new(open)))
+    }
+
+    /// A blob that is read from a registry whenever it is needed ([`body_of`](crate::registry::body_of)).
+    pub fn read(open: impl Fn(ByteRange) -> BoxFuture<'static, Result<BlobReader>> + Send + Sync + 'static) -> Self {
+        Self(Source::Read(Arc::new(open)))
     }
 
     /// A stream that can be read once.
@@ -38,20 +49,49 @@ impl BlobBody {
         Self(Source::Once(Some(stream)))
     }
 
-    /// The chunks, from the first byte on.
+    /// The chunks from the byte at `offset` on, **not verified**: for a sink that verifies what it is given before it lets
+    /// anyone see it.
     ///
     /// # Errors
-    /// `UploadInvalid` if the body can be read once only, and was.
-    pub fn open(&mut self) -> Result<ByteStream> {
+    /// `UploadInvalid` if the body can be read once only, and was. The stream yields those of the source.
+    pub fn open(&mut self, offset: u64) -> Result<ByteStream> {
         match &mut self.0 {
             Source::Bytes(bytes) => {
-                let bytes = bytes.clone();
+                let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let bytes = bytes.slice(offset..);
                 Ok(once(async move { Ok(bytes) }).boxed())
             }
-            Source::Reopen(open) => Ok(open()),
-            Source::Once(stream) => stream
-                .take()
-                .ok_or_else(|| Error::new(ErrorKind::UploadInvalid, "a body that can be read once was read already")),
+            Source::Reopen(open) => Ok(open(offset)),
+            Source::Read(open) => {
+                let reader = open(from(offset));
+                Ok(once(async move { Ok(reader.await?.into_unverified()) }).try_flatten().boxed())
+            }
+            Source::Once(stream) => opened_once(stream, offset),
+        }
+    }
+
+    /// The chunks from the byte at `offset` on, for a sink whose far end verifies the whole: a registry that is told the
+    /// digest. Read from the first byte, they are verified here too, so that a wrong body is never sent whole - unless a
+    /// store vouches for them ([`BlobReader::vouched`]), which spares a second hash of the same bytes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); the stream yields `SizeMismatch` and `DigestMismatch`.
+    pub fn open_to_send(&mut self, descriptor: &Descriptor, offset: u64) -> Result<ByteStream> {
+        match &self.0 {
+            Source::Read(open) => {
+                let (reader, descriptor) = (open(from(offset)), descriptor.clone());
+                let chunks = async move {
+                    let reader = reader.await?;
+                    // A store vouches for the blob that it stored, under whatever name it is sent now.
+                    let vouched = reader.is_vouched() && reader.descriptor().digest == descriptor.digest;
+                    let chunks = reader.into_unverified();
+                    let whole = offset == 0 && !vouched;
+                    Ok(if whole { verify(&descriptor, chunks) } else { measure(&descriptor, offset, chunks) })
+                };
+                Ok(once(chunks).try_flatten().boxed())
+            }
+            _ if offset == 0 => Ok(verify(descriptor, self.open(0)?)),
+            _ => Ok(measure(descriptor, offset, self.open(offset)?)),
         }
     }
 
@@ -61,11 +101,23 @@ impl BlobBody {
     }
 }
 
+fn opened_once(stream: &mut Option<ByteStream>, offset: u64) -> Result<ByteStream> {
+    match stream.take() {
+        Some(stream) if offset == 0 => Ok(stream),
+        _ => Err(Error::new(ErrorKind::UploadInvalid, "a body that can be read once was read already")),
+    }
+}
+
+fn from(offset: u64) -> ByteRange {
+    if offset == 0 { ByteRange::Full } else { ByteRange::From(offset) }
+}
+
 impl fmt::Debug for BlobBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Bytes(bytes) => write!(f, "BlobBody({} bytes)", bytes.len()),
             Source::Reopen(_) => f.write_str("BlobBody(reopen)"),
+            Source::Read(_) => f.write_str("BlobBody(read)"),
             Source::Once(_) => f.write_str("BlobBody(once)"),
         }
     }
@@ -73,30 +125,74 @@ impl fmt::Debug for BlobBody {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::TryStreamExt;
+    use futures_util::FutureExt;
+    use gantri_spec::MediaType;
 
     use super::*;
 
-    async fn read(body: &mut BlobBody) -> Result<Vec<u8>> {
-        let chunks: Vec<Bytes> = body.open()?.try_collect().await?;
+    const TEXT: &[u8] = b"abcdef";
+
+    fn descriptor() -> Descriptor {
+        Descriptor::of(MediaType::OCTET_STREAM, TEXT)
+    }
+
+    fn stream(bytes: &'static [u8]) -> ByteStream {
+        once(async move { Ok(Bytes::from_static(bytes)) }).boxed()
+    }
+
+    /// A body that is read from a registry that holds `bytes` under the name of [`TEXT`].
+    fn read_from(bytes: &'static [u8], vouched: bool) -> BlobBody {
+        BlobBody::read(move |range| {
+            let offset = if let ByteRange::From(offset) = range { usize::try_from(offset).unwrap() } else { 0 };
+            let reader = BlobReader::new(descriptor(), range, stream(&bytes[offset..]));
+            async move { Ok(if vouched { reader.vouched() } else { reader }) }.boxed()
+        })
+    }
+
+    async fn text(chunks: Result<ByteStream>) -> Result<Vec<u8>> {
+        let chunks: Vec<Bytes> = chunks?.try_collect().await?;
         Ok(chunks.concat())
     }
 
     #[tokio::test]
-    async fn a_replayable_body_gives_the_same_bytes_again() {
-        let stream = || once(async { Ok(Bytes::from_static(b"abc")) }).boxed();
-        for mut body in [BlobBody::bytes("abc"), BlobBody::reopen(stream)] {
+    async fn a_replayable_body_gives_the_same_bytes_again_from_anywhere() {
+        let reopen = BlobBody::reopen(|offset| stream(&TEXT[usize::try_from(offset).unwrap()..]));
+        for mut body in [BlobBody::bytes(TEXT), reopen, read_from(TEXT, false)] {
             assert!(body.replayable());
-            assert_eq!(read(&mut body).await.unwrap(), b"abc");
-            assert_eq!(read(&mut body).await.unwrap(), b"abc");
+            for (offset, rest) in [(0, "abcdef"), (0, "abcdef"), (4, "ef"), (6, "")] {
+                assert_eq!(text(body.open(offset)).await.unwrap(), rest.as_bytes(), "{body:?}");
+                assert_eq!(text(body.open_to_send(&descriptor(), offset)).await.unwrap(), rest.as_bytes(), "{body:?}");
+            }
         }
     }
 
     #[tokio::test]
     async fn a_body_read_once_says_so() {
-        let mut body = BlobBody::once(once(async { Ok(Bytes::from_static(b"abc")) }).boxed());
+        let mut body = BlobBody::once(stream(TEXT));
         assert!(!body.replayable());
-        assert_eq!(read(&mut body).await.unwrap(), b"abc");
-        assert_eq!(read(&mut body).await.unwrap_err().kind(), ErrorKind::UploadInvalid);
+        assert_eq!(text(body.open(0)).await.unwrap(), TEXT);
+        assert_eq!(text(body.open(0)).await.unwrap_err().kind(), ErrorKind::UploadInvalid);
+        assert_eq!(text(BlobBody::once(stream(TEXT)).open(1)).await.unwrap_err().kind(), ErrorKind::UploadInvalid);
+    }
+
+    /// What a store verified when it wrote it is not hashed again on its way to a registry; anything else is.
+    #[tokio::test]
+    async fn a_body_is_hashed_before_it_is_sent_unless_a_store_vouches_for_it() {
+        let reopen = BlobBody::reopen(|_| stream(b"abcdeX"));
+        let once = BlobBody::once(stream(b"abcdeX"));
+        for mut body in [BlobBody::bytes("abcdeX"), reopen, once, read_from(b"abcdeX", false)] {
+            let error = text(body.open_to_send(&descriptor(), 0)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{body:?}");
+        }
+        let mut vouched = read_from(b"abcdeX", true);
+        assert_eq!(text(vouched.open_to_send(&descriptor(), 0)).await.unwrap(), b"abcdeX");
+        // Not under another name, and never in another size.
+        let other = Descriptor::of(MediaType::OCTET_STREAM, b"ABCDEF");
+        assert_eq!(text(vouched.open_to_send(&other, 0)).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
+        let mut short = read_from(b"abc", true);
+        for offset in [0, 2] {
+            let error = text(short.open_to_send(&descriptor(), offset)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SizeMismatch, "from {offset}");
+        }
     }
 }

@@ -20,12 +20,30 @@ pub struct BlobReader {
     descriptor: Descriptor,
     range: ByteRange,
     raw: ByteStream,
+    vouched: bool,
 }
 
 impl BlobReader {
     /// A reader over chunks as they come; `descriptor` is of the whole blob, `raw` holds just what `range` asks for.
     pub fn new(descriptor: Descriptor, range: ByteRange, raw: ByteStream) -> Self {
-        Self { descriptor, range, raw }
+        Self { descriptor, range, raw, vouched: false }
+    }
+
+    /// Says that a store verified these bytes when it wrote them, and keeps them where nobody else writes: a registry that
+    /// verifies what it takes may be sent them without a second hash. [`into_stream`](Self::into_stream) verifies all the
+    /// same.
+    pub fn vouched(self) -> Self {
+        Self { vouched: true, ..self }
+    }
+
+    /// See [`vouched`](Self::vouched).
+    pub fn is_vouched(&self) -> bool {
+        self.vouched
+    }
+
+    /// The same reader, with its chunks passed through `through`, which must not change them: to count them, say.
+    pub fn map_chunks(self, through: impl FnOnce(ByteStream) -> ByteStream) -> Self {
+        Self { raw: through(self.raw), ..self }
     }
 
     /// What the whole blob is.

@@ -14,31 +14,48 @@ use crate::error::{Error, ErrorKind, Result};
 /// The stream yields `SizeMismatch` or `DigestMismatch`; `Unsupported` at once if the digest's algorithm can't be computed
 /// (M3: an algorithm that we cannot verify is an error, never a pass).
 pub fn verify(descriptor: &Descriptor, raw: ByteStream) -> ByteStream {
-    let state = Verifier { raw, hasher: descriptor.digest.hasher(), descriptor: descriptor.clone(), seen: 0 };
-    try_unfold(Some(state), |state| async move {
-        let Some(mut state) = state else { return Ok(None) };
-        Ok(state.next().await?.map(|chunk| (chunk, Some(state))))
-    })
-    .boxed()
+    let hash = descriptor.digest.hasher().map_or(Hash::Unknown, |hasher| Hash::Here(Box::new(hasher)));
+    Verifier { raw, hash, descriptor: descriptor.clone(), seen: 0 }.into_stream()
+}
+
+/// The same chunks, held to the size alone: of bytes that somebody else holds to their digest, read from `offset` on.
+pub(super) fn measure(descriptor: &Descriptor, offset: u64, raw: ByteStream) -> ByteStream {
+    Verifier { raw, hash: Hash::Elsewhere, descriptor: descriptor.clone(), seen: offset }.into_stream()
 }
 
 struct Verifier {
     raw: ByteStream,
-    hasher: Option<Hasher>,
+    hash: Hash,
     descriptor: Descriptor,
     seen: u64,
 }
 
+/// Who holds the bytes to their digest.
+enum Hash {
+    Here(Box<Hasher>),
+    Elsewhere,
+    /// Nobody can: the algorithm is not known.
+    Unknown,
+}
+
 impl Verifier {
+    fn into_stream(self) -> ByteStream {
+        try_unfold(self, |mut state| async move { Ok(state.next().await?.map(|chunk| (chunk, state))) }).boxed()
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        let Some(hasher) = &mut self.hasher else { return Err(self.unsupported()) };
+        if matches!(self.hash, Hash::Unknown) {
+            return Err(self.unsupported());
+        }
         match self.raw.next().await.transpose()? {
             Some(chunk) => {
                 self.seen += chunk.len() as u64;
                 if self.seen > self.descriptor.size {
                     return Err(self.wrong_size("at least "));
                 }
-                hasher.update(&chunk);
+                if let Hash::Here(hasher) = &mut self.hash {
+                    hasher.update(&chunk);
+                }
                 Ok(Some(chunk))
             }
             None => self.judge().map(|()| None),
@@ -49,15 +66,13 @@ impl Verifier {
         if self.seen < self.descriptor.size {
             return Err(self.wrong_size(""));
         }
-        let actual = self.hasher.take().map(Hasher::finish);
-        match actual {
-            Some(actual) if actual == self.descriptor.digest => Ok(()),
-            Some(actual) => Err(Error::new(
-                ErrorKind::DigestMismatch,
-                format!("digest {} expected, {actual} received", self.descriptor.digest),
-            )),
-            None => Err(self.unsupported()),
+        let Hash::Here(hasher) = std::mem::replace(&mut self.hash, Hash::Elsewhere) else { return Ok(()) };
+        let actual = hasher.finish();
+        if actual == self.descriptor.digest {
+            return Ok(());
         }
+        let what = format!("digest {} expected, {actual} received", self.descriptor.digest);
+        Err(Error::new(ErrorKind::DigestMismatch, what))
     }
 
     fn wrong_size(&self, at_least: &str) -> Error {

@@ -1,9 +1,13 @@
 //! What callers like to have on top of the contract. Implemented for every backend at once, never overridden.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use gantri_spec::{ByteRange, Descriptor, RepositoryName};
+use futures_util::FutureExt;
+use gantri_spec::{ByteRange, Descriptor, Digest, RepositoryName};
 
 use super::Pull;
+use crate::blob::BlobBody;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -41,6 +45,15 @@ pub trait PullExt: Pull {
 }
 
 impl<T: Pull + ?Sized> PullExt for T {}
+
+/// A blob of one registry as the body of a put to another: opened when the sink begins to read, and again, where it was,
+/// if it has to go on.
+pub fn body_of(source: Arc<dyn Pull>, repo: RepositoryName, digest: Digest) -> BlobBody {
+    BlobBody::read(move |range| {
+        let (source, repo, digest) = (Arc::clone(&source), repo.clone(), digest.clone());
+        async move { source.blob(&repo, &digest, range).await }.boxed()
+    })
+}
 
 fn inline(blob: &Descriptor) -> Option<Bytes> {
     let data = blob.data.clone()?;

@@ -11,7 +11,8 @@ use crate::error::Result;
 /// Adding to what a registry holds. Spec: [Push](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push).
 #[async_trait]
 pub trait Push: Debug + Send + Sync + 'static {
-    /// Stores a whole blob whose digest and size are known (end-4, end-6). Storing what is there already succeeds.
+    /// Stores a whole blob whose digest and size are known (end-4, end-6). Storing what is there already succeeds, and
+    /// does not open the body: whoever wants to know whether it was needed looks whether it was opened.
     ///
     /// # Errors
     /// `SizeMismatch`, `DigestMismatch`: the body is not what the descriptor says; nothing is kept.

@@ -84,12 +84,12 @@ impl Layer {
     /// Its bytes, as often as needed.
     pub fn body(&self) -> BlobBody {
         let file = Arc::clone(&self.file);
-        BlobBody::reopen(move || chunks(Arc::clone(&file)))
+        BlobBody::reopen(move |offset| chunks(Arc::clone(&file), offset))
     }
 }
 
-fn chunks(file: Arc<File>) -> ByteStream {
-    try_unfold((file, 0), |(file, offset)| async move {
+fn chunks(file: Arc<File>, offset: u64) -> ByteStream {
+    try_unfold((file, offset), |(file, offset)| async move {
         let read = task::spawn_blocking(move || {
             let mut chunk = vec![0; CHUNK];
             let read = file.read_at(&mut chunk, offset)?;

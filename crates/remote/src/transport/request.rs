@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::stream::{StreamExt, TryStreamExt, try_unfold};
-use gantri_core::{BlobBody, ByteStream, ErrorKind, Result, verify};
+use gantri_core::{BlobBody, ByteStream, ErrorKind, Result};
 use gantri_spec::Descriptor;
 use gantri_spec::wire::{Endpoint, Scope};
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, RANGE};
@@ -170,7 +170,7 @@ impl Request {
             Payload::Empty => Body::empty(),
             Payload::Bytes(bytes) => Body::bytes(bytes.clone()),
             Payload::Blob(descriptor, body) => {
-                let chunks = verify(descriptor, body.open()?);
+                let chunks = body.open_to_send(descriptor, 0)?;
                 Body::stream(last_held_back(chunks), Some(descriptor.size))
             }
         })

@@ -19,7 +19,7 @@ impl Push for Layout {
         let Some((_scratch, sink)) = self.on_made(repo, move |here| files::begin(&here.dir, &wanted)).await? else {
             return Ok(());
         };
-        receive(body.open()?, sink).await
+        receive(body.open(0)?, sink).await
     }
 
     async fn mount_blob(&self, repo: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount> {

@@ -106,7 +106,7 @@ async fn a_blob_that_is_there_is_not_asked_for() {
     let (layout, dir) = layout().await;
     let blob = put(&layout, b"here already").await.unwrap();
     let written = fs::metadata(file_of(dir.path(), &blob.digest)).unwrap();
-    let body = BlobBody::reopen(|| panic!("the body was opened"));
+    let body = BlobBody::reopen(|_| panic!("the body was opened"));
     layout.put_blob(&here(), &blob, body).await.unwrap();
     let now = fs::metadata(file_of(dir.path(), &blob.digest)).unwrap();
     assert_eq!((now.ino(), now.modified().unwrap()), (written.ino(), written.modified().unwrap()));

@@ -78,7 +78,7 @@ async fn a_body_that_reopens_is_put(registry: Subject) -> Outcome {
     let bytes = noise(100_000);
     let blob = blob(&bytes);
     let again = bytes.clone();
-    registry.put_blob(&here(), &blob, BlobBody::reopen(move || in_chunks(&again, &[9_999]))).await?;
+    registry.put_blob(&here(), &blob, BlobBody::reopen(move |_| in_chunks(&again, &[9_999]))).await?;
     assert!(whole(&*registry, &here(), &blob.digest).await? == bytes);
     Ok(())
 }
