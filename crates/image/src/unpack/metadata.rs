@@ -91,6 +91,19 @@ impl Target<'_> {
     }
 }
 
+/// Whose a file is in the end.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Owner {
+    /// The one that the image says.
+    Right,
+    /// The ordinary user who unpacks; setuid then gives nobody anything.
+    NotTried,
+    /// A root who may not give it away.
+    Refused,
+}
+
+const SET_ID: u32 = 0o6000;
+
 pub(super) struct Restorer {
     privilege: Privilege,
     made: Made,
@@ -163,13 +176,18 @@ impl Restorer {
     }
 
     fn set(&mut self, target: Target<'_>, path: &[u8], metadata: &Metadata, mode: Option<u32>) -> Result<()> {
-        self.set_owner(target, path, metadata)?;
+        let owner = self.set_owner(target, path, metadata)?;
         let mut outcome = Outcome::Set;
         for xattr in metadata.xattrs.iter().filter(|xattr| !xattr::is_acl(xattr)) {
             outcome = outcome.and(target.set_xattr(xattr)?);
         }
         if let Some(mode) = mode {
-            target.set_mode(mode)?;
+            // What runs as its owner must not run as somebody else: as root, whom the image never named.
+            let bits = if owner == Owner::Refused { mode & !SET_ID } else { mode };
+            if bits != mode {
+                self.note(Loss::SetId, path);
+            }
+            target.set_mode(bits)?;
         }
         for xattr in metadata.xattrs.iter().filter(|xattr| xattr::is_acl(xattr)) {
             outcome = outcome.and(target.set_xattr(xattr)?);
@@ -180,20 +198,20 @@ impl Restorer {
         target.set_times(metadata)
     }
 
-    fn set_owner(&mut self, target: Target<'_>, path: &[u8], metadata: &Metadata) -> Result<()> {
+    fn set_owner(&mut self, target: Target<'_>, path: &[u8], metadata: &Metadata) -> Result<Owner> {
         if (metadata.uid, metadata.gid) == (self.made.uid, self.made.gid) {
-            return Ok(());
+            return Ok(Owner::Right);
         }
         if self.privilege == Privilege::User {
             self.note(Loss::Owner, path);
-            return Ok(());
+            return Ok(Owner::NotTried);
         }
         match target.set_owner(metadata.uid, metadata.gid) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(Owner::Right),
             // The root of a user namespace that maps few ids, or one that was left without the capability.
             Err(Errno::PERM | Errno::INVAL) => {
                 self.note(Loss::Owner, path);
-                Ok(())
+                Ok(Owner::Refused)
             }
             Err(errno) => Err(Error::io(format!("set its owner to {}:{}", metadata.uid, metadata.gid), errno.into())),
         }

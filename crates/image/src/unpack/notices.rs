@@ -8,6 +8,7 @@ use super::path::shown;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Loss {
     Owner,
+    SetId,
     Device,
     LinkToDevice,
     Xattr,
@@ -31,6 +32,7 @@ impl Notices {
 fn line(loss: Loss, count: u64, first: &[u8]) -> String {
     let what = match loss {
         Loss::Owner => "owners not restored, which takes root",
+        Loss::SetId => "setuid and setgid bits left out where the owner could not be given",
         Loss::Device => "devices not made, which takes root",
         Loss::LinkToDevice => "hard links to such devices not made",
         Loss::Xattr => "entries with extended attributes that this user or file system does not take",

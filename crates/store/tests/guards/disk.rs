@@ -207,33 +207,6 @@ async fn an_open_reader_keeps_its_bytes_when_the_blob_is_deleted() {
     assert_eq!(reader.bytes(1 << 30).await.unwrap().len(), 2_000_000);
 }
 
-/// A file system of its own of 2 MiB, for as long as it lives.
-struct SmallDisk(PathBuf, #[expect(dead_code, reason = "keeps the mount point")] tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(dir.path()).status();
-        assert!(mounted.unwrap().success(), "mount as root");
-        Self(dir.path().to_owned(), dir)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-/// Only root can mount; [`s2_a_refused_write_leaves_nothing`] tests the same for everybody by another way.
-#[tokio::test]
-async fn s2_a_full_disk_leaves_nothing() {
-    if rustix::process::geteuid().is_root() {
-        let disk = SmallDisk::mount();
-        fills_up(&disk.0).await;
-    }
-}
-
 /// A limit on the size of files refuses writes halfway, as a full disk does.
 #[tokio::test]
 async fn s2_a_refused_write_leaves_nothing() {
