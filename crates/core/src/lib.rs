@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`registry`] | the four traits and what they answer with |
 //! | [`blob`] | verified readers, replayable bodies, uploads |
+//! | [`filter`] | registries around registries: read-only, immutable, a part, with mirrors, traced |
 //! | [`memory`] | [`Memory`]: a registry in a map |
 //! | [`error`] | one [`Error`] for every backend and job |
 //! | [`limits`] | every bound, with its unit and its reason |
@@ -16,6 +17,7 @@
 
 pub mod blob;
 pub mod error;
+pub mod filter;
 pub mod limits;
 pub mod memory;
 pub mod progress;
@@ -24,6 +26,9 @@ pub mod registry;
 pub mod testkit;
 
 pub use gantri_spec as spec;
+
+#[doc(hidden)]
+pub use registry::forward::vocabulary as __vocabulary;
 
 pub use blob::{BlobBody, BlobReader, BlobUpload, ByteStream, UploadSession, verify};
 pub use error::{Error, ErrorKind, Result, Retry};
