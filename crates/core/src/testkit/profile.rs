@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use gantri_spec::{Algorithm, Descriptor, MediaType};
 
 use super::suite::{assert_kind, repo, tag};
-use super::{Outcome, Subject};
+use super::{Content, Outcome, Subject};
 use crate::{BlobBody, ErrorKind, Mount};
 
 /// Something that a backend may lack.
@@ -30,6 +30,11 @@ pub enum Feature {
     DeleteManifest = 1 << 7,
     /// Removal of blobs.
     DeleteBlob = 1 << 8,
+    /// Tags that move to what is put later, and that go with their manifest when it is removed. Who lacks it refuses both
+    /// as a `Conflict`.
+    MoveTags = 1 << 9,
+    /// Mounts that name no source, so that the registry looks for the blob wherever it may.
+    MountAnywhere = 1 << 10,
 }
 
 /// The features that a backend has.
@@ -52,7 +57,7 @@ impl Profile {
 }
 
 impl Feature {
-    /// Tests that a backend which lacks the feature says so, and as what kind.
+    /// Tests that a backend which lacks the feature says so, and as what kind: `Unsupported`, if it does not say otherwise.
     pub(super) async fn is_refused_by(self, registry: &Subject) -> Outcome {
         let (repo, blob) = (repo("suite/refused"), Descriptor::of(MediaType::OCTET_STREAM, b"x"));
         let refusal = match self {
@@ -62,7 +67,9 @@ impl Feature {
                 registry.referrers(&repo, &blob.digest, None).next().await.map_or(Ok(()), |first| first.map(drop))
             }
             Self::Uploads => registry.start_upload(&repo, Algorithm::Sha256).await.map(drop),
-            Self::Mount => return refuses_mount(registry).await,
+            Self::Mount => return refuses_mount(registry, From::Named).await,
+            Self::MountAnywhere => return refuses_mount(registry, From::Anywhere).await,
+            Self::MoveTags => return refuses_to_move_tags(registry).await,
             Self::Sha512 => registry.put_blob(&repo, &in_sha512(b"x"), BlobBody::bytes("x")).await,
             Self::DeleteTag => registry.delete_tag(&repo, &tag("v1")).await,
             Self::DeleteManifest => registry.delete_manifest(&repo, &blob.digest).await,
@@ -73,13 +80,33 @@ impl Feature {
     }
 }
 
+/// Where a blob is to be mounted from.
+enum From {
+    Named,
+    Anywhere,
+}
+
 /// Not to mount is no error: the blob is uploaded instead.
-async fn refuses_mount(registry: &Subject) -> Outcome {
+async fn refuses_mount(registry: &Subject, source: From) -> Outcome {
     let (from, to) = (repo("suite/from"), repo("suite/to"));
     let blob = Descriptor::of(MediaType::OCTET_STREAM, b"x");
     registry.seed().put_blob(&from, &blob, BlobBody::bytes("x")).await?;
-    let answer = registry.mount_blob(&to, &blob.digest, Some(&from)).await?;
-    assert!(!matches!(answer, Mount::Mounted), "lacks mounts, yet mounted");
+    let named = matches!(source, From::Named).then_some(&from);
+    let answer = registry.mount_blob(&to, &blob.digest, named).await?;
+    assert!(!matches!(answer, Mount::Mounted), "lacks such mounts, yet mounted");
+    Ok(())
+}
+
+/// A tag that is set stands against all that would take it from its manifest. On the wire a conflict is a denial.
+async fn refuses_to_move_tags(registry: &Subject) -> Outcome {
+    const STANDS: &[ErrorKind] = &[ErrorKind::Conflict, ErrorKind::Denied];
+    let content = Content::new("suite/refused").blob("layer", "layer").image("one", ["layer"]).image("two", ["layer"]);
+    let content = content.tag("v1", "one");
+    registry.hold(&content).await?;
+    assert_kind(registry.put_manifest(content.here(), &content.raw("two"), &[tag("v1")]).await, STANDS);
+    assert_kind(registry.delete_manifest(content.here(), &content.digest("one")).await, STANDS);
+    let named = registry.manifest(content.here(), &tag("v1").into()).await?;
+    assert_eq!(*named.digest(), content.digest("one"));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ cases! { $ __discover_cases in discover needs [];
     a_long_list_of_tags_comes_complete,
     a_listing_may_be_dropped_half_read,
     a_repository_without_tags_lists_none,
-    a_tag_that_moved_is_listed_once,
+    a_tag_that_moved_is_listed_once [MoveTags],
     tags_of_an_unknown_repository_are_unknown [Repositories],
     tags_of_repositories_do_not_mix [Repositories],
     repositories_come_in_lexical_order [Repositories],

@@ -17,7 +17,7 @@ cases! { $ __manage_cases in manage needs [];
     deleting_an_absent_tag_is_manifest_unknown [DeleteTag],
     a_deleted_tag_can_be_put_again [DeleteTag],
     reads_of_a_tag_that_comes_and_goes_see_all_or_nothing [DeleteTag],
-    a_deleted_manifest_takes_its_tags_along [DeleteManifest],
+    a_deleted_manifest_takes_its_tags_along [DeleteManifest, MoveTags],
     a_deleted_manifest_leaves_the_others [DeleteManifest],
     a_deleted_manifest_leaves_its_blobs [DeleteManifest],
     a_deleted_manifest_can_be_put_again [DeleteManifest],
@@ -34,7 +34,12 @@ cases! { $ __manage_cases in manage needs [];
 }
 
 fn app() -> Content {
-    Content::new("suite/app").blob("layer", "layer").image("app", ["layer"]).tags(["v1", "v2"], "app")
+    untagged().tags(["v1", "v2"], "app")
+}
+
+/// What can go where a tag would hold it.
+fn untagged() -> Content {
+    Content::new("suite/app").blob("layer", "layer").image("app", ["layer"])
 }
 
 async fn a_deleted_tag_is_gone_and_its_manifest_is_not(registry: Subject) -> Outcome {
@@ -113,7 +118,7 @@ async fn a_deleted_manifest_takes_its_tags_along(registry: Subject) -> Outcome {
 }
 
 async fn a_deleted_manifest_leaves_the_others(registry: Subject) -> Outcome {
-    let content = app().image("other", ["layer"]).tag("v3", "other");
+    let content = untagged().image("other", ["layer"]).tag("v3", "other");
     registry.hold(&content).await?;
     registry.delete_manifest(content.here(), &content.digest("app")).await?;
     assert_same(&registry.manifest(content.here(), &at("v3")).await?, &content.raw("other"));
@@ -121,7 +126,7 @@ async fn a_deleted_manifest_leaves_the_others(registry: Subject) -> Outcome {
 }
 
 async fn a_deleted_manifest_leaves_its_blobs(registry: Subject) -> Outcome {
-    let content = app();
+    let content = untagged();
     registry.hold(&content).await?;
     registry.delete_manifest(content.here(), &content.digest("app")).await?;
     assert_eq!(whole(&*registry, content.here(), &content.digest("layer")).await?, "layer");
@@ -129,16 +134,16 @@ async fn a_deleted_manifest_leaves_its_blobs(registry: Subject) -> Outcome {
 }
 
 async fn a_deleted_manifest_can_be_put_again(registry: Subject) -> Outcome {
-    let content = app();
+    let content = untagged();
     registry.hold(&content).await?;
     registry.delete_manifest(content.here(), &content.digest("app")).await?;
     registry.hold(&content).await?;
-    assert_same(&registry.manifest(content.here(), &at("v1")).await?, &content.raw("app"));
+    assert_same(&registry.manifest(content.here(), &content.at("app")).await?, &content.raw("app"));
     Ok(())
 }
 
 async fn deleting_an_absent_manifest_is_manifest_unknown(registry: Subject) -> Outcome {
-    let content = app();
+    let content = untagged();
     registry.hold(&content).await?;
     let absent = Digest::of(b"absent");
     assert_kind(registry.delete_manifest(content.here(), &absent).await, &[ErrorKind::ManifestUnknown]);
@@ -151,7 +156,7 @@ async fn deleting_an_absent_manifest_is_manifest_unknown(registry: Subject) -> O
 const SIGNATURE: MediaType = MediaType::from_static("application/vnd.example.signature");
 
 fn signed() -> Content {
-    let content = app();
+    let content = untagged();
     let subject = content.descriptor("app");
     content.referrer("signature", &subject, &SIGNATURE)
 }

@@ -13,8 +13,8 @@ cases! { $ __push_manifest_cases in manifests needs [Push];
     a_manifest_is_found_by_each_of_its_tags,
     the_answer_names_the_tags,
     a_manifest_put_twice_is_there_once,
-    a_tag_moves_to_the_newest,
-    a_manifest_that_lost_its_tag_is_still_there,
+    a_tag_moves_to_the_newest [MoveTags],
+    a_manifest_that_lost_its_tag_is_still_there [MoveTags],
     a_manifest_of_four_megabytes_is_taken,
     layers_from_elsewhere_need_not_be_there,
     a_missing_layer_is_refused,
@@ -27,9 +27,9 @@ cases! { $ __push_manifest_cases in manifests needs [Push];
     what_goes_on_after_its_end_is_refused,
     manifest_and_index_in_one_is_refused,
     a_media_type_that_contradicts_the_body_is_refused,
-    a_refused_manifest_moves_no_tag,
+    a_refused_manifest_moves_no_tag [MoveTags],
     a_refused_manifest_leaves_no_repository [Repositories],
-    concurrent_moves_of_a_tag_show_whole_versions,
+    concurrent_moves_of_a_tag_show_whole_versions [MoveTags],
     concurrent_puts_of_many_tags_lose_none,
 }
 
@@ -131,13 +131,14 @@ async fn layers_from_elsewhere_need_not_be_there(registry: Subject) -> Outcome {
     let content = images();
     registry.hold(&content).await?;
     let layer = format!("\"{}\"", MediaType::OCI_LAYER);
-    for elsewhere in [MediaType::OCI_LAYER_NONDISTRIBUTABLE_GZIP, MediaType::DOCKER_LAYER_FOREIGN_GZIP] {
+    let elsewhere = [MediaType::OCI_LAYER_NONDISTRIBUTABLE_GZIP, MediaType::DOCKER_LAYER_FOREIGN_GZIP];
+    for (elsewhere, name) in elsewhere.into_iter().zip(["v1", "v2"]) {
         let plain = altered(&content, &layer, &format!("\"{elsewhere}\""));
         let absent = content.digest("layer").to_string();
         let manifest = String::from_utf8_lossy(plain.bytes()).replace(&absent, Digest::of(b"absent").as_str());
         let manifest = raw(MediaType::OCI_MANIFEST, manifest);
-        registry.put_manifest(&here(), &manifest, &[tag("v1")]).await?;
-        assert_same(&registry.manifest(&here(), &at("v1")).await?, &manifest);
+        registry.put_manifest(&here(), &manifest, &[tag(name)]).await?;
+        assert_same(&registry.manifest(&here(), &at(name)).await?, &manifest);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::testkit::{Content, Outcome, Subject};
 
 cases! { $ __push_mount_cases in mounts needs [Push];
     a_mount_makes_the_blob_readable [Mount],
-    a_mount_without_a_source_finds_the_blob [Mount],
+    a_mount_without_a_source_finds_the_blob [Mount, MountAnywhere],
     a_mount_of_what_is_there_succeeds [Mount],
     a_mount_looks_only_where_it_is_told [Mount, Repositories],
     a_mount_of_an_absent_blob_leaves_nothing,
