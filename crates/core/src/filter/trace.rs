@@ -69,9 +69,7 @@ impl<R: Pull> Pull for Trace<R> {
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         let span = debug_span!("blob", repository = %repo, %digest, ?range);
         let reader = told(span.clone(), self.inner.blob(repo, digest, range)).await?;
-        let (descriptor, range) = (reader.descriptor().clone(), reader.range());
-        let counted = Counted::bytes(reader.into_unverified(), span);
-        Ok(BlobReader::new(descriptor, range, counted.boxed()))
+        Ok(reader.map_chunks(|chunks| Counted::bytes(chunks, span).boxed()))
     }
 }
 

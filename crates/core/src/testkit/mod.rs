@@ -2,7 +2,7 @@
 //!
 //! [`registry_suite!`](crate::registry_suite) makes the tests of one backend; a [`Subject`] is the registry they run
 //! on, a [`Profile`] what it lacks, and [`Content`] declares what a test needs to be there. A rule asserts kinds of
-//! errors, never texts. A bug found in one backend becomes a case for all.
+//! errors, never texts. A bug found in one backend becomes a case for all. [`Flaky`] is the backend that fails.
 //!
 //! ```
 //! use gantri_core::Memory;
@@ -18,6 +18,7 @@
 //! ```
 
 mod content;
+mod flaky;
 mod profile;
 mod subject;
 #[doc(hidden)]
@@ -25,6 +26,7 @@ pub mod suite;
 mod trial;
 
 pub use self::content::Content;
+pub use self::flaky::{Fault, Flaky};
 pub use self::profile::{Feature, Profile};
 pub use self::subject::Subject;
 pub use self::trial::{Broken, Outcome, Trial};
