@@ -23,6 +23,13 @@
 //!
 //! [OCI image layout]: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
+mod blocking;
+mod dir;
+mod entries;
+mod graph;
 mod layout;
+mod outgoing;
+mod reading;
+mod stored;
 
 pub use layout::{Draft, Layout};

@@ -1,14 +1,13 @@
 //! Listing what a layout holds: a snapshot taken when the listing is first polled.
 
-use std::ops::ControlFlow;
-
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
 use gantri_core::{Discover, Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, MediaType, RepositoryName, Tag};
 
-use super::blocking::blocking;
-use super::{Layout, Repository, Shape, entries, graph, tree};
+use super::{Layout, Shape, tree};
+use crate::blocking::blocking;
+use crate::entries;
 
 impl Discover for Layout {
     fn repositories(&self, after: Option<&RepositoryName>) -> BoxStream<'static, Result<RepositoryName>> {
@@ -42,33 +41,19 @@ impl Discover for Layout {
         let (layout, repo) = (self.clone(), repo.clone());
         let (subject, artifact_type) = (subject.clone(), artifact_type.cloned());
         listing(
-            async move { layout.on(&repo, move |here| here.referrers(&subject, artifact_type.as_ref())).await }
-                .or_else(|error| async move {
-                    if error.kind() == ErrorKind::RepositoryUnknown { Ok(Vec::new()) } else { Err(error) }
-                }),
+            async move {
+                layout
+                    .on(&repo, move |here| here.held(&here.index()?).referrers(&subject, artifact_type.as_ref()))
+                    .await
+            }
+            .or_else(|error| async move {
+                if error.kind() == ErrorKind::RepositoryUnknown { Ok(Vec::new()) } else { Err(error) }
+            }),
         )
     }
 }
 
-impl Repository {
-    /// A layout keeps no list of referrers: every manifest is asked for its subject, as many as the limits allow.
-    fn referrers(&self, subject: &Digest, artifact_type: Option<&MediaType>) -> Result<Vec<Descriptor>> {
-        let mut found = Vec::new();
-        graph::walk(&self.dir, self.limits(), &self.index()?, |manifest| {
-            if let Some(parsed) = graph::parsed(&self.dir, self.limits(), manifest)?
-                && parsed.subject().is_some_and(|named| named.digest == *subject)
-            {
-                found.push(parsed.referrer(manifest));
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        found.retain(|referrer| artifact_type.is_none_or(|wanted| referrer.artifact_type.as_ref() == Some(wanted)));
-        found.sort_unstable_by(|one, other| one.digest.cmp(&other.digest));
-        Ok(found)
-    }
-}
-
-fn listing<T: Send + 'static>(
+pub(crate) fn listing<T: Send + 'static>(
     items: impl Future<Output = Result<Vec<T>>> + Send + 'static,
 ) -> BoxStream<'static, Result<T>> {
     stream::once(items).map_ok(|items| stream::iter(items.into_iter().map(Ok))).try_flatten().boxed()

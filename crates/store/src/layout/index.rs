@@ -9,9 +9,9 @@ use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::Index;
 use serde::{Deserialize, Serialize};
 
-use super::dir::{Dir, io_error};
 use super::lock::Lock;
 use super::scratch::{BLOBS, Scratch};
+use crate::dir::{Dir, io_error};
 
 /// The file that lists what is in the layout.
 pub(super) const INDEX: &str = "index.json";

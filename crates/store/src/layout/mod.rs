@@ -4,18 +4,13 @@
 //! workflow, as everywhere. Below those: `index.rs` and `entries.rs` know `index.json`, `graph.rs` the manifests,
 //! `files.rs` the blobs, `dir.rs` the file system.
 
-mod blocking;
-mod dir;
 mod discover;
 mod draft;
-mod entries;
 mod files;
-mod graph;
 mod incoming;
 mod index;
 mod lock;
 mod manage;
-mod outgoing;
 mod pull;
 mod push;
 mod scratch;
@@ -28,9 +23,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::{Index, RepositoryName};
 
-use self::blocking::blocking;
-use self::dir::Dir;
 pub use self::draft::Draft;
+use crate::blocking::blocking;
+use crate::dir::Dir;
+use crate::reading::Held;
 
 /// Image layouts on disk as a registry.
 ///
@@ -197,6 +193,10 @@ impl Repository {
 
     fn index(&self) -> Result<Index> {
         index::read(&self.dir, self.limits())
+    }
+
+    fn held<'a>(&'a self, index: &'a Index) -> Held<'a> {
+        Held { shelf: &self.dir, index, limits: self.limits() }
     }
 
     fn change_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use gantri_core::{Error, ErrorKind, Result};
 
-use super::dir::Dir;
+use crate::dir::Dir;
 
 /// The directory of all blobs, by algorithm; scratch files lie here too, on the same file system.
 pub(super) const BLOBS: &str = "blobs";
