@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::stored::Stored;
@@ -41,6 +41,16 @@ impl Dir {
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("open", path, errno)),
         }
+    }
+
+    /// The file that the user named, to read; its path may lead through symbolic links.
+    ///
+    /// # Errors
+    /// `Io` if it is not there, or anything but a regular file.
+    pub(crate) fn open_archive(path: &Path) -> Result<Opened> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
+        regular(fd, path.to_owned())
     }
 
     /// The directory that the user named, made with its parents and put on disk if it is not there.
@@ -114,6 +124,20 @@ impl Dir {
     pub(crate) fn rename(&self, from: &str, to: &Self, name: &str) -> Result<()> {
         rustix::fs::renameat(&self.fd, from, &to.fd, name).map_err(|errno| to.failed("rename to", name, errno))?;
         to.sync()
+    }
+
+    /// Moves a file to a name that is free, which keeps it across a power cut; whether the name was free.
+    pub(crate) fn rename_new(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
+        match rustix::fs::renameat_with(&self.fd, from, &to.fd, name, RenameFlags::NOREPLACE) {
+            Ok(()) => to.sync().map(|()| true),
+            Err(Errno::EXIST) => Ok(false),
+            // Some file systems can't: then two that come at once may still take the name from each other.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let free = matches!(rustix::fs::statat(&to.fd, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
+                if free { self.rename(from, to, name).map(|()| true) } else { Ok(false) }
+            }
+            Err(errno) => Err(to.failed("rename to", name, errno)),
+        }
     }
 
     /// Gives a file a second name in another directory, which keeps it across a power cut. Whether this file system can
@@ -195,11 +219,7 @@ impl Dir {
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(refused(&path, "not a regular file")),
             Err(errno) => return Err(failed("open", &path, errno)),
         };
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| failed("look at", &path, errno))?;
-        if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            return Err(refused(&path, "not a regular file"));
-        }
-        Ok(Some(Opened { file: Arc::new(File::from(fd)), size: u64::try_from(stat.st_size).unwrap_or(0), path }))
+        regular(fd, path).map(Some)
     }
 
     fn list(&self, wanted: impl Fn(FileType) -> bool) -> Result<Vec<String>> {
@@ -245,6 +265,15 @@ impl Opened {
         let stat = self.file.metadata().map_err(|error| io_error("look at", &self.path, error))?;
         Ok(Self { size: stat.len(), ..self })
     }
+}
+
+/// What was opened, if it is a file.
+fn regular(fd: OwnedFd, path: PathBuf) -> Result<Opened> {
+    let stat = rustix::fs::fstat(&fd).map_err(|errno| failed("look at", &path, errno))?;
+    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+        return Err(refused(&path, "not a regular file"));
+    }
+    Ok(Opened { file: Arc::new(File::from(fd)), size: u64::try_from(stat.st_size).unwrap_or(0), path })
 }
 
 /// A failure of the file system: what was being done to which path (S2).

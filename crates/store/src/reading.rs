@@ -6,6 +6,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use gantri_core::{BlobReader, Error, ErrorKind, Limits, Result};
 use gantri_spec::{ByteRange, Descriptor, Digest, Index, MediaType, RawManifest, Selector};
 
@@ -102,4 +104,11 @@ pub(crate) fn unknown_manifest(place: &Path, at: &Selector) -> Error {
 
 pub(crate) fn unknown_blob(place: &Path, digest: &Digest) -> Error {
     Error::new(ErrorKind::BlobUnknown, format!("{}: blob {digest} unknown", place.display()))
+}
+
+/// A listing that is made when it is first polled.
+pub(crate) fn listing<T: Send + 'static>(
+    items: impl Future<Output = Result<Vec<T>>> + Send + 'static,
+) -> BoxStream<'static, Result<T>> {
+    stream::once(items).map_ok(|items| stream::iter(items.into_iter().map(Ok))).try_flatten().boxed()
 }

@@ -44,6 +44,14 @@ impl Stored {
         Self { size: bytes.len() as u64, source: Source::Memory(bytes), at: 0, path }
     }
 
+    /// Where it begins in its file.
+    pub(crate) fn start(&self) -> u64 {
+        match self.source {
+            Source::File(_, start) => start,
+            Source::Memory(_) => 0,
+        }
+    }
+
     /// The next bytes, as many as wanted but at the end.
     pub(crate) fn next(&mut self, wanted: u64) -> Result<Bytes> {
         let wanted = wanted.min(self.size.saturating_sub(self.at));

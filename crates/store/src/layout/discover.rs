@@ -1,18 +1,18 @@
 //! Listing what a layout holds: a snapshot taken when the listing is first polled.
 
-use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
+use futures_util::TryFutureExt;
+use futures_util::stream::BoxStream;
 use gantri_core::{Discover, Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, MediaType, RepositoryName, Tag};
 
 use super::{Layout, Shape, tree};
 use crate::blocking::blocking;
-use crate::entries;
+use crate::{entries, reading};
 
 impl Discover for Layout {
     fn repositories(&self, after: Option<&RepositoryName>) -> BoxStream<'static, Result<RepositoryName>> {
         let (layout, after) = (self.clone(), after.cloned());
-        listing(async move {
+        reading::listing(async move {
             match layout.0.shape {
                 Shape::Tree => blocking(move || tree::list(&layout.0.root, &layout.0.limits, after.as_ref())).await,
                 Shape::Single => {
@@ -25,7 +25,7 @@ impl Discover for Layout {
 
     fn tags(&self, repo: &RepositoryName, after: Option<&Tag>) -> BoxStream<'static, Result<Tag>> {
         let (layout, repo, after) = (self.clone(), repo.clone(), after.cloned());
-        listing(async move {
+        reading::listing(async move {
             let tags = layout.on(&repo, |here| Ok(entries::tags(&here.index()?))).await?;
             Ok(tags.into_iter().filter(|tag| after.as_ref().is_none_or(|after| tag > after)).collect())
         })
@@ -40,7 +40,7 @@ impl Discover for Layout {
     ) -> BoxStream<'static, Result<Descriptor>> {
         let (layout, repo) = (self.clone(), repo.clone());
         let (subject, artifact_type) = (subject.clone(), artifact_type.cloned());
-        listing(
+        reading::listing(
             async move {
                 layout
                     .on(&repo, move |here| here.held(&here.index()?).referrers(&subject, artifact_type.as_ref()))
@@ -51,10 +51,4 @@ impl Discover for Layout {
             }),
         )
     }
-}
-
-pub(crate) fn listing<T: Send + 'static>(
-    items: impl Future<Output = Result<Vec<T>>> + Send + 'static,
-) -> BoxStream<'static, Result<T>> {
-    stream::once(items).map_ok(|items| stream::iter(items.into_iter().map(Ok))).try_flatten().boxed()
 }

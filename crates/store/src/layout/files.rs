@@ -161,7 +161,7 @@ impl Sink {
 }
 
 /// Feeds all that is left of a file to a hasher.
-pub(super) fn hash(from: &mut Stored, mut hasher: Hasher) -> Result<Digest> {
+pub(crate) fn hash(from: &mut Stored, mut hasher: Hasher) -> Result<Digest> {
     loop {
         let chunk = from.next(COPY_BUFFER)?;
         if chunk.is_empty() {
@@ -172,13 +172,13 @@ pub(super) fn hash(from: &mut Stored, mut hasher: Hasher) -> Result<Digest> {
 }
 
 /// The hasher that can tell whether a blob is what it is called.
-pub(super) fn hasher(digest: &Digest) -> Result<Hasher> {
+pub(crate) fn hasher(digest: &Digest) -> Result<Hasher> {
     digest
         .hasher()
         .ok_or_else(|| Error::new(ErrorKind::Unsupported, format!("digest {digest}: this algorithm can't be verified")))
 }
 
-pub(super) fn wrong_digest(expected: &Digest, actual: &Digest) -> Error {
+pub(crate) fn wrong_digest(expected: &Digest, actual: &Digest) -> Error {
     Error::new(ErrorKind::DigestMismatch, format!("blob {expected}: digest {actual} received"))
 }
 

@@ -48,7 +48,7 @@ impl Drop for Lock {
 }
 
 /// Tries again and again, for a minute at most: every wait has an end (rule 6). Blocks the thread.
-pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+pub(crate) fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let deadline = Instant::now() + WAIT;
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -62,7 +62,7 @@ pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Re
 }
 
 /// Locks a file, if nobody else has; whether it is locked now.
-pub(super) fn try_lock(file: &File, path: &Path) -> Result<bool> {
+pub(crate) fn try_lock(file: &File, path: &Path) -> Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -95,7 +95,7 @@ fn held(dir: &Dir) -> Error {
 }
 
 /// The longest wait for a lock.
-pub(super) const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const WAIT: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 

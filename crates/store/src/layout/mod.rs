@@ -6,14 +6,14 @@
 
 mod discover;
 mod draft;
-mod files;
+pub(crate) mod files;
 mod incoming;
-mod index;
-mod lock;
+pub(crate) mod index;
+pub(crate) mod lock;
 mod manage;
 mod pull;
 mod push;
-mod scratch;
+pub(crate) mod scratch;
 mod tree;
 mod upload;
 
@@ -139,6 +139,20 @@ impl Layout {
         .await
     }
 
+    /// Makes a layout of an empty directory that is ours alone.
+    pub(crate) fn begin_in(root: Dir) -> Result<Self> {
+        index::establish(&root)?;
+        Ok(Self::new(root, Shape::Single))
+    }
+
+    pub(crate) fn root(&self) -> &Dir {
+        &self.0.root
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     fn new(root: Dir, shape: Shape) -> Self {
         Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()) }))
     }
@@ -188,7 +202,7 @@ impl Layout {
 
 impl Repository {
     fn limits(&self) -> &Limits {
-        &self.layout.0.limits
+        self.layout.limits()
     }
 
     fn index(&self) -> Result<Index> {
