@@ -1,13 +1,13 @@
 //! Docker's `manifest.json` for a new archive: what `docker load` of any version, and skopeo, find the images by.
 //!
 //! It names files of the image layout that the archive is, so nothing is in it twice. Only images of one platform have a
-//! place in it: an index has, if it holds one image, as BuildKit makes them for one platform with its attestations.
+//! place in it: an index has, if it holds one image, as `BuildKit` makes them for one platform with its attestations.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::{Descriptor, Digest, ImageManifest, Index, Manifest, MediaType};
+use gantri_spec::{Descriptor, Digest, ImageManifest, Index, Manifest, MediaType, Reference};
 
 use super::docker::Item;
 use super::names::Named;
@@ -80,7 +80,7 @@ fn item(shelf: &dyn Shelf, image: &ImageManifest, called: &[Named]) -> Result<It
         }
     }
     let mut tags: Vec<String> =
-        called.iter().filter_map(|named| named.reference.as_ref()).map(|name| name.familiar()).collect();
+        called.iter().filter_map(|named| named.reference.as_ref()).map(Reference::familiar).collect();
     tags.sort_unstable();
     Ok(Item {
         config: file_of(&image.config.digest),
@@ -98,7 +98,7 @@ fn is_container(image: &ImageManifest) -> bool {
     [MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG].contains(&image.config.media_type)
 }
 
-/// BuildKit lists attestations among the images of an index, as images for no platform.
+/// `BuildKit` lists attestations among the images of an index, as images for no platform.
 fn is_attestation(child: &Descriptor) -> bool {
     child.platform.as_ref().is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
 }

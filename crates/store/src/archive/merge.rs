@@ -53,12 +53,11 @@ pub(super) fn merge(old: Option<&Index>, new: &Index, names: &[Reference]) -> In
 
 /// An entry of the draft under its full name, if it has one.
 fn called(entry: &Descriptor, names: &[Reference]) -> Descriptor {
-    let named = Named::of(entry);
-    let Some(tag) = named.tag else { return entry.clone() };
+    let Named { tag: Some(tag), reference } = Named::of(entry) else { return entry.clone() };
     let own = names.iter().find(|name| name.tag() == Some(&tag));
     let common = names.iter().find(|name| name.tag().is_none());
-    let full = own.or(common).map(|name| Reference::new(name.host().clone(), name.repository().clone()));
-    let reference = full.map(|name| name.with_tag(tag.clone())).or(named.reference);
+    let given = own.or(common).map(|name| Reference::new(name.host().clone(), name.repository().clone()));
+    let reference = given.map(|name| name.with_tag(tag.clone())).or(reference);
     let mut entry = entry.clone();
     Named { tag: Some(tag), reference }.mark(&mut entry);
     entry

@@ -16,12 +16,11 @@ mod tar;
 mod workshop;
 mod write;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::{Descriptor, Digest, Index, Reference, Selector, Tag};
+use gantri_spec::{Descriptor, Index, Reference, Selector, Tag};
 
 use self::contents::Contents;
 pub use self::draft::{ArchiveDraft, Existing};
@@ -57,6 +56,7 @@ struct Inner {
     contents: Contents,
     /// The index by which manifests are found: each entry with its tag.
     index: Index,
+    images: Vec<ArchiveImage>,
     limits: Limits,
 }
 
@@ -103,13 +103,8 @@ impl Archive {
     }
 
     /// All images that are listed, in the order of the archive; one with several names comes several times.
-    pub fn images(&self) -> Vec<ArchiveImage> {
-        let image = |entry: &Descriptor| {
-            let Named { tag, reference } = Named::of(entry);
-            let Descriptor { media_type, digest, size, .. } = entry.clone();
-            ArchiveImage { reference, tag, manifest: Descriptor::new(media_type, digest, size) }
-        };
-        self.0.contents.index.manifests.iter().map(image).collect()
+    pub fn images(&self) -> &[ArchiveImage] {
+        &self.0.images
     }
 
     /// Which image a user means by a tag, a full name (`app:v1`, `ghcr.io/a/b:v1`) or a digest; without a name, the only
@@ -128,11 +123,11 @@ impl Archive {
             found = images.iter().collect();
         }
         match found.as_slice() {
-            [] => Err(self.choice(ErrorKind::ManifestUnknown, name, "no such image", &images)),
+            [] => Err(self.choice(ErrorKind::ManifestUnknown, name, "no such image")),
             [first, others @ ..] if others.iter().all(|other| other.manifest.digest == first.manifest.digest) => {
                 Ok(Selector::Digest(first.manifest.digest.clone()))
             }
-            _ => Err(self.choice(ErrorKind::Conflict, name, "several images", &images)),
+            _ => Err(self.choice(ErrorKind::Conflict, name, "several images")),
         }
     }
 
@@ -140,28 +135,27 @@ impl Archive {
         let limits = Limits::default();
         let contents = Contents::read(opened.file, opened.size, &opened.path, &limits)?;
         let index = names::by_tags(contents.index.clone());
-        Ok(Self(Arc::new(Inner { contents, index, limits })))
+        let images = contents.index.manifests.iter().map(ArchiveImage::of).collect();
+        Ok(Self(Arc::new(Inner { contents, index, images, limits })))
     }
 
     /// A tag that means several images is not taken for the first of them.
     fn refuse_ambiguous(&self, at: &Selector) -> Result<()> {
         match at {
-            Selector::Tag(tag) if self.digests(tag).len() > 1 => self.select(Some(tag.as_str())).map(drop),
+            Selector::Tag(tag) if self.images().iter().any(|image| image.tag.as_ref() == Some(tag)) => {
+                self.select(Some(tag.as_str())).map(drop)
+            }
             _ => Ok(()),
         }
     }
 
-    fn digests(&self, tag: &Tag) -> BTreeMap<Digest, ()> {
-        let images = self.images();
-        images.into_iter().filter(|image| image.tag.as_ref() == Some(tag)).map(|it| (it.manifest.digest, ())).collect()
-    }
-
     fn held(&self) -> Held<'_> {
-        let Inner { contents, index, limits } = &*self.0;
+        let Inner { contents, index, limits, .. } = &*self.0;
         Held { shelf: contents, index, limits }
     }
 
-    fn choice(&self, kind: ErrorKind, name: Option<&str>, why: &str, images: &[ArchiveImage]) -> Error {
+    fn choice(&self, kind: ErrorKind, name: Option<&str>, why: &str) -> Error {
+        let images = self.images();
         let path = self.0.contents.source.path.display();
         let name = name.map(gantri_core::error::display_untrusted).map(|name| format!("{name}: ")).unwrap_or_default();
         let listed: Vec<String> = images.iter().take(SHOWN).map(ArchiveImage::shown).collect();
@@ -171,6 +165,12 @@ impl Archive {
 }
 
 impl ArchiveImage {
+    fn of(entry: &Descriptor) -> Self {
+        let Named { tag, reference } = Named::of(entry);
+        let Descriptor { media_type, digest, size, .. } = entry.clone();
+        Self { reference, tag, manifest: Descriptor::new(media_type, digest, size) }
+    }
+
     fn is_called(&self, name: &str) -> bool {
         let is_tag = || self.tag.as_ref().is_some_and(|tag| tag.as_str() == name);
         let is_digest = || self.manifest.digest.as_str() == name;

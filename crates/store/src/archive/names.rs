@@ -6,7 +6,7 @@
 
 use gantri_spec::{Annotations, Descriptor, Index, Reference, Tag};
 
-/// The annotation under which containerd, Docker and BuildKit keep the full name of an image.
+/// The annotation under which containerd, Docker and `BuildKit` keep the full name of an image.
 pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
 
 /// What an entry of an index is called.
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn names_are_read_as_each_tool_writes_them() {
         let full = "docker.io/library/app:v1";
-        let cases: [(Option<&str>, Option<&str>, Option<&str>, Option<&str>); 8] = [
+        let cases = [
             (None, None, None, None),
             (Some("v1"), None, Some("v1"), None),
             (Some("v1"), Some(full), Some("v1"), Some(full)),
