@@ -79,6 +79,8 @@ pub struct Limits {
     pub unpack_path: usize,
     /// Bytes of one entry's extended header (T6). Default 1 MiB.
     pub unpack_record: usize,
+    /// Headers of one image archive (T10). Default 100,000.
+    pub archive_entries: u64,
     /// Extended attributes of one entry. Default 256.
     pub xattrs: usize,
     /// Bytes of one entry's extended attributes together. Default 1 MiB.
@@ -121,6 +123,7 @@ impl Default for Limits {
             unpack_entries: 5_000_000,
             unpack_path: 4_096,
             unpack_record: 1 << 20,
+            archive_entries: 100_000,
             xattrs: 256,
             xattr_bytes: 1 << 20,
             zstd_window: 128 * MIB,

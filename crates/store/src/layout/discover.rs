@@ -1,19 +1,18 @@
 //! Listing what a layout holds: a snapshot taken when the listing is first polled.
 
-use std::ops::ControlFlow;
-
-use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
+use futures_util::TryFutureExt;
+use futures_util::stream::BoxStream;
 use gantri_core::{Discover, Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, MediaType, RepositoryName, Tag};
 
-use super::blocking::blocking;
-use super::{Layout, Repository, Shape, entries, graph, tree};
+use super::{Layout, Shape, tree};
+use crate::blocking::blocking;
+use crate::{entries, reading};
 
 impl Discover for Layout {
     fn repositories(&self, after: Option<&RepositoryName>) -> BoxStream<'static, Result<RepositoryName>> {
         let (layout, after) = (self.clone(), after.cloned());
-        listing(async move {
+        reading::listing(async move {
             match layout.0.shape {
                 Shape::Tree => blocking(move || tree::list(&layout.0.root, &layout.0.limits, after.as_ref())).await,
                 Shape::Single => {
@@ -26,7 +25,7 @@ impl Discover for Layout {
 
     fn tags(&self, repo: &RepositoryName, after: Option<&Tag>) -> BoxStream<'static, Result<Tag>> {
         let (layout, repo, after) = (self.clone(), repo.clone(), after.cloned());
-        listing(async move {
+        reading::listing(async move {
             let tags = layout.on(&repo, |here| Ok(entries::tags(&here.index()?))).await?;
             Ok(tags.into_iter().filter(|tag| after.as_ref().is_none_or(|after| tag > after)).collect())
         })
@@ -41,35 +40,15 @@ impl Discover for Layout {
     ) -> BoxStream<'static, Result<Descriptor>> {
         let (layout, repo) = (self.clone(), repo.clone());
         let (subject, artifact_type) = (subject.clone(), artifact_type.cloned());
-        listing(
-            async move { layout.on(&repo, move |here| here.referrers(&subject, artifact_type.as_ref())).await }
-                .or_else(|error| async move {
-                    if error.kind() == ErrorKind::RepositoryUnknown { Ok(Vec::new()) } else { Err(error) }
-                }),
+        reading::listing(
+            async move {
+                layout
+                    .on(&repo, move |here| here.held(&here.index()?).referrers(&subject, artifact_type.as_ref()))
+                    .await
+            }
+            .or_else(|error| async move {
+                if error.kind() == ErrorKind::RepositoryUnknown { Ok(Vec::new()) } else { Err(error) }
+            }),
         )
     }
-}
-
-impl Repository {
-    /// A layout keeps no list of referrers: every manifest is asked for its subject, as many as the limits allow.
-    fn referrers(&self, subject: &Digest, artifact_type: Option<&MediaType>) -> Result<Vec<Descriptor>> {
-        let mut found = Vec::new();
-        graph::walk(&self.dir, self.limits(), &self.index()?, |manifest| {
-            if let Some(parsed) = graph::parsed(&self.dir, self.limits(), manifest)?
-                && parsed.subject().is_some_and(|named| named.digest == *subject)
-            {
-                found.push(parsed.referrer(manifest));
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        found.retain(|referrer| artifact_type.is_none_or(|wanted| referrer.artifact_type.as_ref() == Some(wanted)));
-        found.sort_unstable_by(|one, other| one.digest.cmp(&other.digest));
-        Ok(found)
-    }
-}
-
-fn listing<T: Send + 'static>(
-    items: impl Future<Output = Result<Vec<T>>> + Send + 'static,
-) -> BoxStream<'static, Result<T>> {
-    stream::once(items).map_ok(|items| stream::iter(items.into_iter().map(Ok))).try_flatten().boxed()
 }

@@ -11,13 +11,14 @@ use std::{fs, io};
 use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::{Digest, Index, Selector};
 
-use super::blocking::blocking;
-use super::dir::{Dir, io_error};
 use super::index::INDEX;
 use super::lock::NAME as LOCK;
 use super::scratch::{BLOBS, PREFIX, random_id};
 use super::upload::UPLOADS;
-use super::{Layout, Repository, Shape, entries, files, index};
+use super::{Layout, Repository, Shape, files, index};
+use crate::blocking::blocking;
+use crate::dir::{Dir, io_error};
+use crate::entries;
 
 /// An image layout to be filled: the one that is there, or a new one that nobody sees before it is published.
 ///

@@ -6,20 +6,34 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, Hasher, MediaType};
 
-use super::dir::{Dir, Opened, io_error};
 use super::index;
 use super::scratch::{BLOBS, Place, Scratch};
+use crate::dir::{Dir, io_error};
+use crate::reading::Shelf;
+use crate::stored::Stored;
 
 /// A blob's file, if there is one. What it holds has not been looked at.
-pub(super) fn open(root: &Dir, digest: &Digest) -> Result<Option<Opened>> {
+pub(super) fn open(root: &Dir, digest: &Digest) -> Result<Option<Stored>> {
     match home(root, digest)? {
-        Some(home) => home.file(digest.encoded()),
+        Some(home) => Ok(home.file(digest.encoded())?.map(Stored::from)),
         None => Ok(None),
+    }
+}
+
+/// A layout's content is what its blobs are.
+impl Shelf for Dir {
+    fn stored(&self, digest: &Digest) -> Result<Option<Stored>> {
+        open(self, digest)
+    }
+
+    fn place(&self) -> &Path {
+        self.path()
     }
 }
 
@@ -147,7 +161,7 @@ impl Sink {
 }
 
 /// Feeds all that is left of a file to a hasher.
-pub(super) fn hash(from: &mut Opened, mut hasher: Hasher) -> Result<Digest> {
+pub(crate) fn hash(from: &mut Stored, mut hasher: Hasher) -> Result<Digest> {
     loop {
         let chunk = from.next(COPY_BUFFER)?;
         if chunk.is_empty() {
@@ -158,13 +172,13 @@ pub(super) fn hash(from: &mut Opened, mut hasher: Hasher) -> Result<Digest> {
 }
 
 /// The hasher that can tell whether a blob is what it is called.
-pub(super) fn hasher(digest: &Digest) -> Result<Hasher> {
+pub(crate) fn hasher(digest: &Digest) -> Result<Hasher> {
     digest
         .hasher()
         .ok_or_else(|| Error::new(ErrorKind::Unsupported, format!("digest {digest}: this algorithm can't be verified")))
 }
 
-pub(super) fn wrong_digest(expected: &Digest, actual: &Digest) -> Error {
+pub(crate) fn wrong_digest(expected: &Digest, actual: &Digest) -> Error {
     Error::new(ErrorKind::DigestMismatch, format!("blob {expected}: digest {actual} received"))
 }
 

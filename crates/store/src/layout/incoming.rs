@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
 use gantri_core::{ByteStream, Result};
 
-use super::blocking::blocking;
 use super::files::Sink;
+use crate::blocking::blocking;
 
 /// Feeds all chunks to the sink and finishes it.
 ///

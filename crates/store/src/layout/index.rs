@@ -4,19 +4,21 @@
 //! by rename, so that a reader sees the one or the other (S8). What the entries mean is `entries.rs`.
 
 use std::io::Write;
+use std::path::Path;
 
+use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::Index;
 use serde::{Deserialize, Serialize};
 
-use super::dir::{Dir, io_error};
 use super::lock::Lock;
 use super::scratch::{BLOBS, Scratch};
+use crate::dir::{Dir, io_error};
 
 /// The file that lists what is in the layout.
-pub(super) const INDEX: &str = "index.json";
+pub(crate) const INDEX: &str = "index.json";
 /// The file that makes a directory an image layout.
-pub(super) const MARK: &str = "oci-layout";
+pub(crate) const MARK: &str = "oci-layout";
 
 /// What the mark says. Spec: [oci-layout file].
 ///
@@ -35,10 +37,10 @@ pub(super) fn establish(dir: &Dir) -> Result<()> {
     let _lock = Lock::acquire(dir)?;
     dir.make_dir(BLOBS)?;
     if dir.file(INDEX)?.is_none() {
-        replace(dir, INDEX, &Index::new(Vec::new()))?;
+        replace(dir, INDEX, &to_bytes(&Index::new(Vec::new()))?)?;
     }
     if dir.file(MARK)?.is_none() {
-        replace(dir, MARK, &Mark { image_layout_version: VERSION.to_owned() })?;
+        replace(dir, MARK, &mark()?)?;
     }
     Ok(())
 }
@@ -49,8 +51,12 @@ pub(super) fn establish(dir: &Dir) -> Result<()> {
 /// `Unsupported` if it is one of a later version; `NotARegistry` if its mark makes no sense.
 pub(super) fn is_layout(dir: &Dir) -> Result<bool> {
     let Some(bytes) = dir.read(MARK, MARK_LIMIT, "mark")? else { return Ok(false) };
-    let path = dir.path_of(MARK);
-    let mark: Mark = serde_json::from_slice(&bytes).map_err(|source| {
+    check_mark(&bytes, &dir.path_of(MARK)).map(|()| true)
+}
+
+/// Refuses a mark that makes no sense, or is of a later version.
+pub(crate) fn check_mark(bytes: &[u8], path: &Path) -> Result<()> {
+    let mark: Mark = serde_json::from_slice(bytes).map_err(|source| {
         Error::new(ErrorKind::NotARegistry, format!("read {}: not the mark of an image layout", path.display()))
             .with_source(source)
     })?;
@@ -59,16 +65,21 @@ pub(super) fn is_layout(dir: &Dir) -> Result<bool> {
         let what = format!("open {}: image layout version {version}, only {VERSION} is known", path.display());
         return Err(Error::new(ErrorKind::Unsupported, what));
     }
-    Ok(true)
+    Ok(())
 }
 
 /// The index as it is now.
-pub(super) fn read(dir: &Dir, limits: &Limits) -> Result<Index> {
+pub(crate) fn read(dir: &Dir, limits: &Limits) -> Result<Index> {
     let path = dir.path_of(INDEX);
     let Some(bytes) = dir.read(INDEX, limits.manifest, "manifest")? else {
         return Err(Error::new(ErrorKind::NotARegistry, format!("read {}: there is no such file", path.display())));
     };
-    serde_json::from_slice(&bytes).map_err(|source| {
+    parse(&bytes, &path)
+}
+
+/// An index from its bytes.
+pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Index> {
+    serde_json::from_slice(bytes).map_err(|source| {
         Error::new(ErrorKind::ManifestInvalid, format!("read {}: not an image index", path.display()))
             .with_source(source)
     })
@@ -84,19 +95,31 @@ pub(super) fn change<T>(dir: &Dir, limits: &Limits, change: impl FnOnce(&mut Ind
     let mut index = before.clone();
     let outcome = change(&mut index)?;
     if index != before {
-        replace(dir, INDEX, &index)?;
+        replace(dir, INDEX, &to_bytes(&index)?)?;
     }
     Ok(outcome)
 }
 
-fn replace(dir: &Dir, name: &str, document: &impl Serialize) -> Result<()> {
+/// The bytes of the mark.
+pub(crate) fn mark() -> Result<Bytes> {
+    to_bytes(&Mark { image_layout_version: VERSION.to_owned() })
+}
+
+/// The bytes of a document, always the same for the same.
+pub(crate) fn to_bytes(document: &impl Serialize) -> Result<Bytes> {
+    match serde_json::to_vec(document) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => Err(Error::new(ErrorKind::ManifestInvalid, "write a document").with_source(error)),
+    }
+}
+
+fn replace(dir: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
     let path = dir.path_of(name);
-    let bytes = serde_json::to_vec(document).map_err(|error| io_error("write", &path, error.into()))?;
     let (scratch, mut file) = Scratch::create(dir)?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(|error| io_error("write", &path, error))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| io_error("write", &path, error))?;
     scratch.place().publish(dir, name)
 }
 
 const VERSION: &str = "1.0.0";
 /// Bytes; the file has some thirty.
-const MARK_LIMIT: u64 = 4_096;
+pub(crate) const MARK_LIMIT: u64 = 4_096;

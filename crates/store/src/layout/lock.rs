@@ -9,12 +9,13 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 use std::process;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gantri_core::{Error, ErrorKind, Result};
 
-use super::dir::{Dir, io_error};
+use crate::dir::{Dir, io_error};
 
 /// The file's name in the layout.
 pub(super) const NAME: &str = "index.json.lock";
@@ -24,7 +25,7 @@ pub(super) const NAME: &str = "index.json.lock";
 pub(super) struct Lock {
     dir: Dir,
     /// Closing it frees the lock.
-    _file: File,
+    _file: Arc<File>,
 }
 
 impl Lock {
@@ -47,7 +48,7 @@ impl Drop for Lock {
 }
 
 /// Tries again and again, for a minute at most: every wait has an end (rule 6). Blocks the thread.
-pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+pub(crate) fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let deadline = Instant::now() + WAIT;
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -61,7 +62,7 @@ pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Re
 }
 
 /// Locks a file, if nobody else has; whether it is locked now.
-pub(super) fn try_lock(file: &File, path: &Path) -> Result<bool> {
+pub(crate) fn try_lock(file: &File, path: &Path) -> Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -69,11 +70,11 @@ pub(super) fn try_lock(file: &File, path: &Path) -> Result<bool> {
     }
 }
 
-fn attempt(dir: &Dir) -> Result<Option<File>> {
-    let mut file = match dir.file_to_write(NAME)? {
+fn attempt(dir: &Dir) -> Result<Option<Arc<File>>> {
+    let file = match dir.file_to_write(NAME)? {
         Some(found) => found.file,
         None => match dir.create(NAME)? {
-            Some(file) => file,
+            Some(file) => Arc::new(file),
             None => return Ok(None),
         },
     };
@@ -82,7 +83,7 @@ fn attempt(dir: &Dir) -> Result<Option<File>> {
         return Ok(None);
     }
     // Only a courtesy for whoever waits: a full disk must not stop a deletion.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", process::id()));
+    let _ = file.set_len(0).and_then(|()| writeln!(&*file, "{}", process::id()));
     Ok(Some(file))
 }
 
@@ -94,7 +95,7 @@ fn held(dir: &Dir) -> Error {
 }
 
 /// The longest wait for a lock.
-pub(super) const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const WAIT: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 

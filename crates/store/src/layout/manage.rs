@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use gantri_core::{Manage, Result};
 use gantri_spec::{Descriptor, Digest, Index, RepositoryName, Selector, Tag};
 
-use super::{Layout, Repository, entries, files, graph};
+use super::{Layout, Repository, files};
+use crate::{entries, graph};
 
 #[async_trait]
 impl Manage for Layout {

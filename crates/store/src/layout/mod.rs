@@ -4,21 +4,16 @@
 //! workflow, as everywhere. Below those: `index.rs` and `entries.rs` know `index.json`, `graph.rs` the manifests,
 //! `files.rs` the blobs, `dir.rs` the file system.
 
-mod blocking;
-mod dir;
 mod discover;
 mod draft;
-mod entries;
-mod files;
-mod graph;
+pub(crate) mod files;
 mod incoming;
-mod index;
-mod lock;
+pub(crate) mod index;
+pub(crate) mod lock;
 mod manage;
-mod outgoing;
 mod pull;
 mod push;
-mod scratch;
+pub(crate) mod scratch;
 mod tree;
 mod upload;
 
@@ -28,9 +23,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::{Index, RepositoryName};
 
-use self::blocking::blocking;
-use self::dir::Dir;
 pub use self::draft::Draft;
+use crate::blocking::blocking;
+use crate::dir::Dir;
+use crate::reading::Held;
 
 /// Image layouts on disk as a registry.
 ///
@@ -143,6 +139,20 @@ impl Layout {
         .await
     }
 
+    /// Makes a layout of an empty directory that is ours alone.
+    pub(crate) fn begin_in(root: Dir) -> Result<Self> {
+        index::establish(&root)?;
+        Ok(Self::new(root, Shape::Single))
+    }
+
+    pub(crate) fn root(&self) -> &Dir {
+        &self.0.root
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     fn new(root: Dir, shape: Shape) -> Self {
         Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()) }))
     }
@@ -192,11 +202,15 @@ impl Layout {
 
 impl Repository {
     fn limits(&self) -> &Limits {
-        &self.layout.0.limits
+        self.layout.limits()
     }
 
     fn index(&self) -> Result<Index> {
         index::read(&self.dir, self.limits())
+    }
+
+    fn held<'a>(&'a self, index: &'a Index) -> Held<'a> {
+        Held { shelf: &self.dir, index, limits: self.limits() }
     }
 
     fn change_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {

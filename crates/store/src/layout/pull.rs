@@ -1,11 +1,11 @@
 //! Reading from a layout: what is served is held to its digest, and files that are no regular files are refused.
 
 use async_trait::async_trait;
-use gantri_core::{BlobReader, Error, ErrorKind, Pull, Result};
-use gantri_spec::{ByteRange, Descriptor, Digest, Index, MediaType, RawManifest, RepositoryName, Selector};
+use gantri_core::{BlobReader, Error, Pull, Result};
+use gantri_spec::{ByteRange, Descriptor, Digest, Index, RawManifest, RepositoryName, Selector};
 
-use super::dir::Opened;
-use super::{Layout, Repository, entries, files, graph, outgoing};
+use super::{Layout, Repository};
+use crate::reading;
 
 #[async_trait]
 impl Pull for Layout {
@@ -21,63 +21,37 @@ impl Pull for Layout {
 
     async fn resolve_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<Descriptor> {
         let wanted = digest.clone();
-        let file = self.on(repo, move |here| here.blob(&wanted)).await?;
-        Ok(blob_descriptor(digest, &file))
+        let stored = self.on(repo, move |here| reading::blob(&here.dir, &wanted)).await?;
+        Ok(reading::describe(digest, &stored))
     }
 
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         let wanted = digest.clone();
-        let file = self.on(repo, move |here| here.blob(&wanted)).await?;
-        let descriptor = blob_descriptor(digest, &file);
-        let Some(span) = range.resolve(file.size) else {
-            let what = format!("read blob {digest}: range {range:?} of {} bytes", file.size);
-            return Err(Error::new(ErrorKind::RangeInvalid, what));
-        };
+        let stored = self.on(repo, move |here| reading::blob(&here.dir, &wanted)).await?;
         // Nothing gets its name in here before it is verified (files.rs); another tool's damage is the far end's to see.
-        Ok(BlobReader::new(descriptor, range, outgoing::send(file, span)).vouched())
+        Ok(reading::reader(digest, stored, range)?.vouched())
     }
 }
 
 impl Repository {
-    /// The entry or child that leads to a manifest whose file is there with the size it should have (S1).
     fn resolve_manifest(&self, at: &Selector) -> Result<Descriptor> {
-        let found = self.find_manifest(&self.index()?, at)?.ok_or_else(|| self.unknown_manifest(at))?;
-        let Some(file) = files::open(&self.dir, &found.digest)? else { return Err(self.unknown_manifest(at)) };
-        if file.size != found.size {
-            let what = format!("read {}: size {} expected, {} found", file.path.display(), found.size, file.size);
-            return Err(Error::new(ErrorKind::SizeMismatch, what));
-        }
-        Ok(Descriptor::new(found.media_type, found.digest, found.size))
+        self.held(&self.index()?).resolve(at)
     }
 
     fn manifest(&self, at: &Selector) -> Result<RawManifest> {
-        let found = self.find_manifest(&self.index()?, at)?.ok_or_else(|| self.unknown_manifest(at))?;
-        graph::read(&self.dir, self.limits(), &found)?.ok_or_else(|| self.unknown_manifest(at))
+        self.held(&self.index()?).manifest(at)
     }
 
     /// What leads to a manifest, whether or not its file is there.
     pub(super) fn find_manifest(&self, index: &Index, at: &Selector) -> Result<Option<Descriptor>> {
-        match (entries::find(index, at), at) {
-            (Some(entry), _) => Ok(Some(entry.clone())),
-            (None, Selector::Digest(digest)) => graph::find(&self.dir, self.limits(), index, digest),
-            (None, Selector::Tag(_)) => Ok(None),
-        }
-    }
-
-    fn blob(&self, digest: &Digest) -> Result<Opened> {
-        files::open(&self.dir, digest)?.ok_or_else(|| self.unknown_blob(digest))
+        self.held(index).find(at)
     }
 
     pub(super) fn unknown_manifest(&self, at: &Selector) -> Error {
-        Error::new(ErrorKind::ManifestUnknown, format!("{}: manifest {at} unknown", self.dir.path().display()))
+        reading::unknown_manifest(self.dir.path(), at)
     }
 
     pub(super) fn unknown_blob(&self, digest: &Digest) -> Error {
-        Error::new(ErrorKind::BlobUnknown, format!("{}: blob {digest} unknown", self.dir.path().display()))
+        reading::unknown_blob(self.dir.path(), digest)
     }
-}
-
-/// A layout knows no media type of a blob, only manifests do.
-fn blob_descriptor(digest: &Digest, file: &Opened) -> Descriptor {
-    Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), file.size)
 }

@@ -5,10 +5,11 @@ use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManife
 use gantri_spec::wire::ErrorCode;
 use gantri_spec::{Algorithm, Descriptor, Digest, Index, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
-use super::blocking::blocking;
 use super::incoming::receive;
 use super::upload::{self, Upload};
-use super::{Layout, Repository, Shape, entries, files, graph, index, tree};
+use super::{Layout, Repository, Shape, files, index, tree};
+use crate::blocking::blocking;
+use crate::{entries, graph};
 
 #[async_trait]
 impl Push for Layout {

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 
 use gantri_core::{Error, ErrorKind, Result};
 
-use super::dir::Dir;
+use crate::dir::Dir;
 
 /// The directory of all blobs, by algorithm; scratch files lie here too, on the same file system.
-pub(super) const BLOBS: &str = "blobs";
+pub(crate) const BLOBS: &str = "blobs";
 /// Begins the name of every scratch file. Other tools list `blobs/<algorithm>/` at most.
-pub(super) const PREFIX: &str = ".gantri-";
+pub(crate) const PREFIX: &str = ".gantri-";
 
 /// Removes an unfinished file when it is dropped, at once and on the thread that drops it: whoever gives up a write and
 /// then ends the process leaves nothing behind.
@@ -86,7 +86,7 @@ fn sweep(dir: &Dir) -> Result<()> {
 }
 
 /// 128 random bits in hexadecimal: a name that nobody else has and nobody can guess (R2).
-pub(super) fn random_id() -> Result<String> {
+pub(crate) fn random_id() -> Result<String> {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {
         Ok(()) => Ok(format!("{:032x}", u128::from_ne_bytes(bytes))),

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use gantri_core::{Error, Limits, Result};
 use gantri_spec::RepositoryName;
 
-use super::dir::Dir;
 use super::scratch::BLOBS;
 use super::{index, lock};
+use crate::dir::Dir;
 
 /// The directory of a repository, if there is one. It need not be a layout yet.
 pub(super) fn find(root: &Dir, repo: &RepositoryName) -> Result<Option<Dir>> {

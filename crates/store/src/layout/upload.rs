@@ -12,11 +12,12 @@ use bytes::Bytes;
 use gantri_core::{BlobUpload, Error, ErrorKind, Result, UploadSession};
 use gantri_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 
-use super::blocking::blocking;
-use super::dir::{Dir, Opened, io_error};
 use super::files;
 use super::lock::{WAIT, patiently, try_lock};
 use super::scratch::random_id;
+use crate::blocking::blocking;
+use crate::dir::{Dir, Opened, io_error};
+use crate::stored::Stored;
 
 /// No repository can have this name, and no other tool looks at it.
 pub(super) const UPLOADS: &str = ".uploads";
@@ -130,9 +131,9 @@ impl Session {
     }
 
     fn commit(&self, digest: Digest, hashed: Option<Hashed>) -> Result<Descriptor> {
-        let mut file = self.lock()?;
+        let file = self.lock()?;
         let size = file.size;
-        let actual = match digest_of(&mut file, &digest, hashed) {
+        let actual = match digest_of(&file, &digest, hashed) {
             Ok(actual) => actual,
             Err(error) if error.kind() == ErrorKind::Io => return Err(error),
             Err(error) => return self.end().and(Err(error)),
@@ -167,13 +168,14 @@ impl Session {
 }
 
 /// Hashes what is not hashed yet; all of it, if that was by another algorithm (M3).
-fn digest_of(file: &mut Opened, digest: &Digest, hashed: Option<Hashed>) -> Result<Digest> {
+fn digest_of(file: &Opened, digest: &Digest, hashed: Option<Hashed>) -> Result<Digest> {
     let hashed = match hashed.filter(|hashed| hashed.hasher.algorithm() == digest.algorithm()) {
         Some(hashed) => hashed,
         None => Hashed { hasher: files::hasher(digest)?, length: 0 },
     };
-    file.skip_to(hashed.length)?;
-    files::hash(file, hashed.hasher)
+    let mut content = Stored::from(file);
+    content.skip_to(hashed.length);
+    files::hash(&mut content, hashed.hasher)
 }
 
 /// Removes sessions that nobody wrote to for a day.

@@ -7,7 +7,7 @@ use gantri_core::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// Those of the work; `Unavailable` if the runtime is being shut down.
-pub(super) fn blocking<T, W>(work: W) -> impl Future<Output = Result<T>> + Send + use<T, W>
+pub(crate) fn blocking<T, W>(work: W) -> impl Future<Output = Result<T>> + Send + use<T, W>
 where
     T: Send + 'static,
     W: FnOnce() -> Result<T> + Send + 'static,

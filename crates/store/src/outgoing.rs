@@ -12,14 +12,15 @@ use futures_util::{FutureExt, StreamExt};
 use gantri_core::{ByteStream, Error, ErrorKind, Result};
 
 use super::blocking::blocking;
-use super::dir::Opened;
+use super::stored::Stored;
 
 /// The bytes `range` of a file, read from an open handle: removing the file's name does not disturb it (R8).
 ///
 /// # Errors
 /// The stream yields `Io`, also if the file is shorter than it was when it was opened (S1).
-pub(super) fn send(file: Opened, range: Range<u64>) -> ByteStream {
-    let cursor = Cursor { file, range, at_start: true };
+pub(crate) fn send(mut file: Stored, range: Range<u64>) -> ByteStream {
+    file.skip_to(range.start);
+    let cursor = Cursor { file, range };
     try_unfold(Next::Unread(cursor), |next| async move {
         let (chunk, cursor) = match next {
             Next::Unread(cursor) if cursor.range.is_empty() => return Ok(None),
@@ -45,18 +46,13 @@ impl Next {
 
 /// An open file, and what is still to be read of it.
 struct Cursor {
-    file: Opened,
+    file: Stored,
     range: Range<u64>,
-    at_start: bool,
 }
 
 impl Cursor {
     /// The next chunk.
     fn read(mut self) -> Result<(Bytes, Self)> {
-        if self.at_start && self.range.start > 0 {
-            self.file.skip_to(self.range.start)?;
-        }
-        self.at_start = false;
         let wanted = (self.range.end - self.range.start).min(CHUNK);
         let chunk = self.file.next(wanted)?;
         self.range.start += chunk.len() as u64;

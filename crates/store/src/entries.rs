@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use gantri_spec::{Annotations, Descriptor, Digest, Index, Selector, Tag};
 
 /// The entry that a tag or digest names directly. Of two entries with one tag the first counts, as for skopeo.
-pub(super) fn find<'a>(index: &'a Index, at: &Selector) -> Option<&'a Descriptor> {
+pub(crate) fn find<'a>(index: &'a Index, at: &Selector) -> Option<&'a Descriptor> {
     match at {
         Selector::Tag(tag) => index.manifests.iter().find(|entry| name_of(entry) == Some(tag.as_str())),
         Selector::Digest(digest) => index.manifests.iter().find(|entry| entry.digest == *digest),
@@ -17,19 +17,19 @@ pub(super) fn find<'a>(index: &'a Index, at: &Selector) -> Option<&'a Descriptor
 }
 
 /// All tags, in lexical order. Names that are no tags are left to the tools that wrote them.
-pub(super) fn tags(index: &Index) -> BTreeSet<Tag> {
+pub(crate) fn tags(index: &Index) -> BTreeSet<Tag> {
     index.manifests.iter().filter_map(name_of).filter_map(|name| name.parse().ok()).collect()
 }
 
 /// Lists a manifest without a tag, unless it is listed.
-pub(super) fn list(index: &mut Index, manifest: &Descriptor) {
+pub(crate) fn list(index: &mut Index, manifest: &Descriptor) {
     if !index.manifests.iter().any(|entry| entry.digest == manifest.digest) {
         index.manifests.push(manifest.clone());
     }
 }
 
 /// Points a tag at a manifest; gives the digest that it pointed at before, if that was another.
-pub(super) fn set_tag(index: &mut Index, tag: &Tag, manifest: &Descriptor) -> Option<Digest> {
+pub(crate) fn set_tag(index: &mut Index, tag: &Tag, manifest: &Descriptor) -> Option<Digest> {
     let before = find(index, &Selector::Tag(tag.clone())).map(|entry| entry.digest.clone());
     if before.as_ref() == Some(&manifest.digest) {
         return None;
@@ -50,7 +50,7 @@ pub(super) fn set_tag(index: &mut Index, tag: &Tag, manifest: &Descriptor) -> Op
 }
 
 /// Takes a tag off the manifest it names, which stays listed; gives that manifest's digest.
-pub(super) fn remove_tag(index: &mut Index, tag: &Tag) -> Option<Digest> {
+pub(crate) fn remove_tag(index: &mut Index, tag: &Tag) -> Option<Digest> {
     let digest = find(index, &Selector::Tag(tag.clone()))?.digest.clone();
     // All entries of that name, though there should be one: a second one, left by another tool, must not take its place.
     let (named, others): (Vec<_>, Vec<_>) =
@@ -64,19 +64,19 @@ pub(super) fn remove_tag(index: &mut Index, tag: &Tag) -> Option<Digest> {
 }
 
 /// Takes all entries of a manifest away; whether there were any.
-pub(super) fn remove(index: &mut Index, digest: &Digest) -> bool {
+pub(crate) fn remove(index: &mut Index, digest: &Digest) -> bool {
     let before = index.manifests.len();
     index.manifests.retain(|entry| entry.digest != *digest);
     index.manifests.len() < before
 }
 
 /// Takes away the entries that only say that a manifest is there: no tag, nothing else of interest.
-pub(super) fn remove_bare(index: &mut Index, digest: &Digest) {
+pub(crate) fn remove_bare(index: &mut Index, digest: &Digest) {
     index.manifests.retain(|entry| entry.digest != *digest || !entry.annotations.is_empty() || !entry.extra.is_empty());
 }
 
 /// An entry as it says nothing but which manifest it is.
-pub(super) fn without_tag(entry: &Descriptor) -> Descriptor {
+pub(crate) fn without_tag(entry: &Descriptor) -> Descriptor {
     let mut entry = entry.clone();
     entry.annotations.remove(Annotations::REF_NAME);
     entry

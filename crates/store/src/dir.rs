@@ -5,34 +5,36 @@
 //! was being done to which path.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+
+use super::stored::Stored;
 
 /// An open directory. Clones share the handle.
 #[derive(Clone, Debug)]
-pub(super) struct Dir {
+pub(crate) struct Dir {
     fd: Arc<OwnedFd>,
     path: Arc<Path>,
 }
 
 /// A regular file opened for reading, with its size in bytes when it was opened.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) size: u64,
-    pub(super) path: PathBuf,
+pub(crate) struct Opened {
+    pub(crate) file: Arc<File>,
+    pub(crate) size: u64,
+    pub(crate) path: PathBuf,
 }
 
 impl Dir {
     /// The directory that the user named, if it is there; its path may lead through symbolic links.
-    pub(super) fn open_root(path: &Path) -> Result<Option<Self>> {
+    pub(crate) fn open_root(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd: Arc::new(fd), path: path.into() })),
@@ -41,8 +43,18 @@ impl Dir {
         }
     }
 
+    /// The file that the user named, to read; its path may lead through symbolic links.
+    ///
+    /// # Errors
+    /// `Io` if it is not there, or anything but a regular file.
+    pub(crate) fn open_archive(path: &Path) -> Result<Opened> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
+        regular(fd, path.to_owned())
+    }
+
     /// The directory that the user named, made with its parents and put on disk if it is not there.
-    pub(super) fn make_root(path: &Path) -> Result<Self> {
+    pub(crate) fn make_root(path: &Path) -> Result<Self> {
         let missing = path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
         let parents: Vec<&Path> = missing.filter_map(Path::parent).collect();
         fs::create_dir_all(path).map_err(|error| io_error("create", path, error))?;
@@ -59,7 +71,7 @@ impl Dir {
     ///
     /// # Errors
     /// `Io` if it is a symbolic link, or no directory.
-    pub(super) fn dir(&self, name: &str) -> Result<Option<Self>> {
+    pub(crate) fn dir(&self, name: &str) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd: Arc::new(fd), path: self.path_of(name).into() })),
@@ -70,7 +82,7 @@ impl Dir {
     }
 
     /// A sub-directory, made and put on disk if it is not there yet.
-    pub(super) fn make_dir(&self, name: &str) -> Result<Self> {
+    pub(crate) fn make_dir(&self, name: &str) -> Result<Self> {
         match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)) {
             Ok(()) => self.sync()?,
             Err(Errno::EXIST) => {}
@@ -84,17 +96,17 @@ impl Dir {
     ///
     /// # Errors
     /// `Io` if it is anything but a regular file (T19).
-    pub(super) fn file(&self, name: &str) -> Result<Option<Opened>> {
+    pub(crate) fn file(&self, name: &str) -> Result<Option<Opened>> {
         self.open_file(name, OFlags::RDONLY)
     }
 
     /// A file to read and write, if it is there; as [`file`](Self::file).
-    pub(super) fn file_to_write(&self, name: &str) -> Result<Option<Opened>> {
+    pub(crate) fn file_to_write(&self, name: &str) -> Result<Option<Opened>> {
         self.open_file(name, OFlags::RDWR)
     }
 
     /// A new, empty file; none if the name is taken.
-    pub(super) fn create(&self, name: &str) -> Result<Option<File>> {
+    pub(crate) fn create(&self, name: &str) -> Result<Option<File>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o666)) {
             Ok(fd) => Ok(Some(File::from(fd))),
@@ -104,19 +116,33 @@ impl Dir {
     }
 
     /// The bytes of a small file, at most `limit` of them; none if it is not there.
-    pub(super) fn read(&self, name: &str, limit: u64, limit_name: &str) -> Result<Option<Vec<u8>>> {
-        self.file(name)?.map(|opened| opened.read(limit, limit_name)).transpose()
+    pub(crate) fn read(&self, name: &str, limit: u64, limit_name: &str) -> Result<Option<Bytes>> {
+        self.file(name)?.map(|opened| Stored::from(opened).read(limit, limit_name)).transpose()
     }
 
     /// Moves a file over whatever has the name at the target, which keeps it across a power cut.
-    pub(super) fn rename(&self, from: &str, to: &Self, name: &str) -> Result<()> {
+    pub(crate) fn rename(&self, from: &str, to: &Self, name: &str) -> Result<()> {
         rustix::fs::renameat(&self.fd, from, &to.fd, name).map_err(|errno| to.failed("rename to", name, errno))?;
         to.sync()
     }
 
+    /// Moves a file to a name that is free, which keeps it across a power cut; whether the name was free.
+    pub(crate) fn rename_new(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
+        match rustix::fs::renameat_with(&self.fd, from, &to.fd, name, RenameFlags::NOREPLACE) {
+            Ok(()) => to.sync().map(|()| true),
+            Err(Errno::EXIST) => Ok(false),
+            // Some file systems can't: then two that come at once may still take the name from each other.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let free = matches!(rustix::fs::statat(&to.fd, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
+                if free { self.rename(from, to, name).map(|()| true) } else { Ok(false) }
+            }
+            Err(errno) => Err(to.failed("rename to", name, errno)),
+        }
+    }
+
     /// Gives a file a second name in another directory, which keeps it across a power cut. Whether this file system can
     /// do that; a name that is taken already is left as it is.
-    pub(super) fn link(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
+    pub(crate) fn link(&self, from: &str, to: &Self, name: &str) -> Result<bool> {
         match rustix::fs::linkat(&self.fd, from, &to.fd, name, AtFlags::empty()) {
             Ok(()) => to.sync().map(|()| true),
             Err(Errno::EXIST) => Ok(true),
@@ -126,7 +152,7 @@ impl Dir {
     }
 
     /// Removes a file; whether it was there.
-    pub(super) fn remove(&self, name: &str) -> Result<bool> {
+    pub(crate) fn remove(&self, name: &str) -> Result<bool> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
@@ -135,7 +161,7 @@ impl Dir {
     }
 
     /// Whether `file`, or directory, is what `name` names at this moment.
-    pub(super) fn is_at(&self, file: &impl AsFd, name: &str) -> Result<bool> {
+    pub(crate) fn is_at(&self, file: &impl AsFd, name: &str) -> Result<bool> {
         let own = rustix::fs::fstat(file).map_err(|errno| self.failed("look at", name, errno))?;
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(there) => Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)),
@@ -145,22 +171,22 @@ impl Dir {
     }
 
     /// The names of what is in here, in no order; those that are not UTF-8 are not ours and left out.
-    pub(super) fn names(&self) -> Result<Vec<String>> {
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
         self.list(|_| true)
     }
 
     /// The names of the directories in here, in no order.
-    pub(super) fn dir_names(&self) -> Result<Vec<String>> {
+    pub(crate) fn dir_names(&self) -> Result<Vec<String>> {
         self.list(|kind| kind == FileType::Directory)
     }
 
     /// Puts the names in here on disk.
-    pub(super) fn sync(&self) -> Result<()> {
+    pub(crate) fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).map_err(|errno| failed("sync", &self.path, errno))
     }
 
     /// Locks it for as long as it is held open, if nobody else has; whether it is locked now.
-    pub(super) fn try_lock(&self) -> Result<bool> {
+    pub(crate) fn try_lock(&self) -> Result<bool> {
         match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
@@ -169,17 +195,17 @@ impl Dir {
     }
 
     /// The same directory, called otherwise in messages.
-    pub(super) fn shown_as(self, path: &Path) -> Self {
+    pub(crate) fn shown_as(self, path: &Path) -> Self {
         Self { path: path.into(), ..self }
     }
 
     /// Where this is, for messages.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where a name in here is, for messages.
-    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
@@ -193,11 +219,7 @@ impl Dir {
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(refused(&path, "not a regular file")),
             Err(errno) => return Err(failed("open", &path, errno)),
         };
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| failed("look at", &path, errno))?;
-        if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            return Err(refused(&path, "not a regular file"));
-        }
-        Ok(Some(Opened { file: File::from(fd), size: u64::try_from(stat.st_size).unwrap_or(0), path }))
+        regular(fd, path).map(Some)
     }
 
     fn list(&self, wanted: impl Fn(FileType) -> bool) -> Result<Vec<String>> {
@@ -238,41 +260,24 @@ impl AsFd for Dir {
 }
 
 impl Opened {
-    /// All of it, at most `limit` bytes; memory grows with what is really read (rule 2).
-    pub(super) fn read(mut self, limit: u64, limit_name: &str) -> Result<Vec<u8>> {
-        let bytes = self.take(limit.saturating_add(1), Vec::new())?;
-        if bytes.len() as u64 > limit {
-            return Err(Error::limit(format_args!("read {}", self.path.display()), limit_name, limit));
-        }
-        Ok(bytes)
-    }
-
-    /// The next bytes, as many as wanted but at the file's end.
-    pub(super) fn next(&mut self, wanted: u64) -> Result<Bytes> {
-        let room = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-        self.take(wanted, room).map(Bytes::from)
-    }
-
     /// The same file with the size it has now.
-    pub(super) fn measured(self) -> Result<Self> {
+    pub(crate) fn measured(self) -> Result<Self> {
         let stat = self.file.metadata().map_err(|error| io_error("look at", &self.path, error))?;
         Ok(Self { size: stat.len(), ..self })
     }
+}
 
-    /// Goes on reading at `offset`.
-    pub(super) fn skip_to(&mut self, offset: u64) -> Result<()> {
-        let sought = self.file.seek(SeekFrom::Start(offset));
-        sought.map_err(|error| io_error("read", &self.path, error)).map(drop)
+/// What was opened, if it is a file.
+fn regular(fd: OwnedFd, path: PathBuf) -> Result<Opened> {
+    let stat = rustix::fs::fstat(&fd).map_err(|errno| failed("look at", &path, errno))?;
+    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+        return Err(refused(&path, "not a regular file"));
     }
-
-    fn take(&mut self, wanted: u64, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
-        let read = self.file.by_ref().take(wanted).read_to_end(&mut bytes);
-        read.map_err(|error| io_error("read", &self.path, error)).map(|_| bytes)
-    }
+    Ok(Opened { file: Arc::new(File::from(fd)), size: u64::try_from(stat.st_size).unwrap_or(0), path })
 }
 
 /// A failure of the file system: what was being done to which path (S2).
-pub(super) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
+pub(crate) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
     Error::io(format!("{action} {}", path.display()), error)
 }
 

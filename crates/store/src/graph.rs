@@ -6,21 +6,19 @@
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::{Descriptor, Digest, Index, Manifest, ManifestMismatch, RawManifest};
 
-use super::dir::Dir;
-use super::files;
+use crate::reading::Shelf;
 
 /// A manifest's bytes, if its file is there, held to size and digest (S1, S6).
 ///
 /// # Errors
 /// `SizeMismatch`, `DigestMismatch`, `LimitExceeded`; `Unsupported` if the digest's algorithm can't be verified; `Io`.
-pub(super) fn read(root: &Dir, limits: &Limits, manifest: &Descriptor) -> Result<Option<RawManifest>> {
-    let Some(file) = files::open(root, &manifest.digest)? else { return Ok(None) };
+pub(crate) fn read(shelf: &dyn Shelf, limits: &Limits, manifest: &Descriptor) -> Result<Option<RawManifest>> {
+    let Some(file) = shelf.stored(&manifest.digest)? else { return Ok(None) };
     let path = file.path.clone();
-    let bytes = Bytes::from(file.read(limits.manifest, "manifest")?);
+    let bytes = file.read(limits.manifest, "manifest")?;
     // Annotations and the like belong to the entry, not to the manifest.
     let bare = Descriptor::new(manifest.media_type.clone(), manifest.digest.clone(), manifest.size);
     RawManifest::expect(&bare, bytes).map(Some).map_err(|mismatch| {
@@ -34,22 +32,27 @@ pub(super) fn read(root: &Dir, limits: &Limits, manifest: &Descriptor) -> Result
 }
 
 /// The manifests that this one lists; none if it is no index, or can't be read.
-pub(super) fn children(root: &Dir, limits: &Limits, manifest: &Descriptor) -> Result<Vec<Descriptor>> {
+pub(crate) fn children(shelf: &dyn Shelf, limits: &Limits, manifest: &Descriptor) -> Result<Vec<Descriptor>> {
     if !manifest.media_type.is_index() {
         return Ok(Vec::new());
     }
-    match parsed(root, limits, manifest)? {
-        Some(Manifest::Index(index)) => {
-            Ok(index.manifests.into_iter().filter(|child| child.media_type.is_manifest()).collect())
+    Ok(parsed(shelf, limits, manifest)?.as_ref().map(listed).unwrap_or_default())
+}
+
+/// The manifests that a parsed one lists.
+pub(crate) fn listed(manifest: &Manifest) -> Vec<Descriptor> {
+    match manifest {
+        Manifest::Index(index) => {
+            index.manifests.iter().filter(|child| child.media_type.is_manifest()).cloned().collect()
         }
-        _ => Ok(Vec::new()),
+        _ => Vec::new(),
     }
 }
 
 /// A manifest, parsed; none if its file is not there or is not what it should be: one bad file must not make all others
 /// unreadable.
-pub(super) fn parsed(root: &Dir, limits: &Limits, manifest: &Descriptor) -> Result<Option<Manifest>> {
-    match read(root, limits, manifest) {
+pub(crate) fn parsed(shelf: &dyn Shelf, limits: &Limits, manifest: &Descriptor) -> Result<Option<Manifest>> {
+    match read(shelf, limits, manifest) {
         Ok(raw) => Ok(raw.and_then(|raw| raw.parse().ok())),
         Err(error) if error.kind() == ErrorKind::Io => Err(error),
         Err(error) => {
@@ -59,16 +62,16 @@ pub(super) fn parsed(root: &Dir, limits: &Limits, manifest: &Descriptor) -> Resu
     }
 }
 
-/// Visits every manifest once, the listed ones first, until told to stop. Indexes that lie deeper than
-/// [`Limits::index_depth`] are not looked into.
+/// Visits every manifest once, the listed ones first, until told to stop; each visit says where it leads on. What lies
+/// deeper than [`Limits::index_depth`] is not looked at.
 ///
 /// # Errors
 /// `LimitExceeded` at [`Limits::graph_nodes`]; `Io`; those of `visit`.
-pub(super) fn walk(
-    root: &Dir,
+pub(crate) fn walk(
+    shelf: &dyn Shelf,
     limits: &Limits,
     index: &Index,
-    mut visit: impl FnMut(&Descriptor) -> Result<ControlFlow<()>>,
+    mut visit: impl FnMut(&Descriptor) -> Result<ControlFlow<(), Vec<Descriptor>>>,
 ) -> Result<()> {
     let mut seen = HashSet::new();
     let mut queue: VecDeque<(Descriptor, u32)> = index.manifests.iter().map(|entry| (entry.clone(), 0)).collect();
@@ -78,27 +81,28 @@ pub(super) fn walk(
         }
         if seen.len() as u64 > limits.graph_nodes {
             return Err(Error::limit(
-                format_args!("look through {}", root.path().display()),
+                format_args!("look through {}", shelf.place().display()),
                 "graph_nodes",
                 limits.graph_nodes,
             ));
         }
-        if visit(&manifest)?.is_break() {
-            return Ok(());
-        }
-        if depth < limits.index_depth {
-            queue.extend(children(root, limits, &manifest)?.into_iter().map(|child| (child, depth + 1)));
+        match visit(&manifest)? {
+            ControlFlow::Break(()) => return Ok(()),
+            ControlFlow::Continue(next) if depth < limits.index_depth => {
+                queue.extend(next.into_iter().map(|child| (child, depth + 1)));
+            }
+            ControlFlow::Continue(_) => {}
         }
     }
     Ok(())
 }
 
 /// The descriptor that leads to a manifest, whether listed or below a listed index.
-pub(super) fn find(root: &Dir, limits: &Limits, index: &Index, digest: &Digest) -> Result<Option<Descriptor>> {
+pub(crate) fn find(shelf: &dyn Shelf, limits: &Limits, index: &Index, digest: &Digest) -> Result<Option<Descriptor>> {
     let mut found = None;
-    walk(root, limits, index, |manifest| {
+    walk(shelf, limits, index, |manifest| {
         if manifest.digest != *digest {
-            return Ok(ControlFlow::Continue(()));
+            return children(shelf, limits, manifest).map(ControlFlow::Continue);
         }
         found = Some(manifest.clone());
         Ok(ControlFlow::Break(()))
