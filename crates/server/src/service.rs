@@ -60,7 +60,7 @@ impl RegistryService {
             let mut response = match &endpoint {
                 Ok(endpoint) => {
                     let handled = self.0.handle(endpoint, &head, &body).await;
-                    handled.unwrap_or_else(|error| respond::failure(&error))
+                    handled.unwrap_or_else(|error| respond::failure_behind(&error))
                 }
                 Err(error) => respond::no_endpoint(error),
             };
