@@ -17,7 +17,7 @@ use super::scratch::{BLOBS, PREFIX, random_id};
 use super::upload::UPLOADS;
 use super::{Layout, Repository, Shape, files, index};
 use crate::blocking::blocking;
-use crate::dir::{Dir, io_error};
+use crate::dir::{Dir, io_error, is_overtaken};
 use crate::entries;
 
 /// An image layout to be filled: the one that is there, or a new one that nobody sees before it is published.
@@ -162,13 +162,6 @@ impl Drop for Traces {
             }
         }
     }
-}
-
-/// Whether a directory vanished while it was being made or used: somebody else dropped the draft it was made for.
-fn is_overtaken(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    // `AlreadyExists` is what `create_dir_all` says of a directory that is there, and gone when it looks again.
-    cause.is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists))
 }
 
 /// A directory that holds something else does not become a layout by mistake.
