@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::{Digest, Index, Selector};
+use gantri_spec::{Index, Selector};
 
 use super::index::INDEX;
 use super::lock::NAME as LOCK;
@@ -95,7 +95,8 @@ impl Draft {
             }
         };
         let growing = home.map(|home| Growing { home, traces });
-        Ok(Self { layout: Layout::new(root, Shape::Single), growing })
+        let layout = if growing.is_some() { Layout::new(root, Shape::Single) } else { Layout::leased(root)? };
+        Ok(Self { layout, growing })
     }
 }
 
@@ -103,11 +104,11 @@ impl Growing {
     fn publish(&self, draft: &Layout) -> Result<()> {
         let inside = &draft.0.root;
         index::establish(&self.home)?;
-        for digest in digests(inside)? {
+        let here = Repository { dir: self.home.clone(), layout: Layout::leased(self.home.clone())? };
+        for digest in files::all(inside)? {
             files::link(inside, &self.home, &digest)?;
         }
         let new = index::read(inside, &draft.0.limits)?;
-        let here = Repository { dir: self.home.clone(), layout: Layout::new(self.home.clone(), Shape::Single) };
         here.change_index(|index| {
             for tag in entries::tags(&new) {
                 if let Some(manifest) = entries::find(&new, &Selector::Tag(tag.clone())) {
@@ -204,17 +205,6 @@ fn sweep(home: &Dir) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// All blobs of a layout.
-fn digests(root: &Dir) -> Result<Vec<Digest>> {
-    let Some(blobs) = root.dir(BLOBS)? else { return Ok(Vec::new()) };
-    let mut digests = Vec::new();
-    for algorithm in blobs.dir_names()? {
-        let names = blobs.dir(&algorithm)?.map(|dir| dir.names()).transpose()?.unwrap_or_default();
-        digests.extend(names.into_iter().filter_map(|name| format!("{algorithm}:{name}").parse::<Digest>().ok()));
-    }
-    Ok(digests)
 }
 
 /// How often somebody else may come first.
