@@ -83,7 +83,8 @@ async fn untagged_manifests_go_if_that_is_asked_for() {
     assert_eq!(collected.blobs, 4);
     let mut listed: Vec<String> = entries(dir.path()).into_iter().map(|(_, digest)| digest).collect();
     let mut expected = [&tagged, &signature, &of_signature, &noted].map(|manifest| manifest.digest().to_string());
-    (listed.sort(), expected.sort());
+    listed.sort();
+    expected.sort();
     assert_eq!(listed, expected);
     for gone in [untagged, of_untagged] {
         let at = Selector::Digest(gone.digest().clone());

@@ -5,6 +5,7 @@
 mod archive;
 mod collect;
 mod common;
+mod crowd;
 mod disk;
 mod hostile;
 mod index;
