@@ -281,6 +281,14 @@ pub(crate) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
     Error::io(format!("{action} {}", path.display()), error)
 }
 
+/// Whether a directory vanished while it was being made or used: somebody else took it for abandoned, or dropped the draft
+/// it was made for.
+pub(crate) fn is_overtaken(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    // `AlreadyExists` is what `create_dir_all` says of a directory that is there, and gone when it looks again.
+    cause.is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists))
+}
+
 fn failed(action: &str, path: &Path, errno: Errno) -> Error {
     io_error(action, path, errno.into())
 }

@@ -72,7 +72,12 @@ pub(crate) fn remove(index: &mut Index, digest: &Digest) -> bool {
 
 /// Takes away the entries that only say that a manifest is there: no tag, nothing else of interest.
 pub(crate) fn remove_bare(index: &mut Index, digest: &Digest) {
-    index.manifests.retain(|entry| entry.digest != *digest || !entry.annotations.is_empty() || !entry.extra.is_empty());
+    index.manifests.retain(|entry| entry.digest != *digest || !is_bare(entry));
+}
+
+/// Whether an entry only says that a manifest is there.
+pub(crate) fn is_bare(entry: &Descriptor) -> bool {
+    entry.annotations.is_empty() && entry.extra.is_empty()
 }
 
 /// An entry as it says nothing but which manifest it is.

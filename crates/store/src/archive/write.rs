@@ -19,7 +19,7 @@ use super::load::{self, file_of};
 use super::merge::{Both, merge};
 use super::{Archive, ArchiveKind, docker};
 use crate::dir::io_error;
-use crate::graph;
+use crate::graph::{self, Deeper};
 use crate::layout::Layout;
 use crate::layout::files::{hasher, wrong_digest};
 use crate::layout::index::{self, INDEX, MARK};
@@ -58,7 +58,7 @@ impl Plan {
 /// All content that an index leads to. What is not there is left out: an index may name images that were not fetched.
 fn reached(both: &Both<'_>, index: &Index, limits: &Limits) -> Result<BTreeMap<Digest, Part>> {
     let mut blobs = BTreeMap::new();
-    graph::walk(both, limits, index, |manifest| {
+    graph::walk(both, limits, index, Deeper::Refuse, |manifest| {
         let Some(raw) = graph::read(both, limits, manifest)? else { return Ok(ControlFlow::Continue(Vec::new())) };
         take(both, manifest, &mut blobs)?;
         // What can't be parsed is kept as it is, and leads nowhere.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::{Digest, Index, Selector};
+use gantri_spec::{Index, Selector};
 
 use super::index::INDEX;
 use super::lock::NAME as LOCK;
@@ -17,7 +17,7 @@ use super::scratch::{BLOBS, PREFIX, random_id};
 use super::upload::UPLOADS;
 use super::{Layout, Repository, Shape, files, index};
 use crate::blocking::blocking;
-use crate::dir::{Dir, io_error};
+use crate::dir::{Dir, io_error, is_overtaken};
 use crate::entries;
 
 /// An image layout to be filled: the one that is there, or a new one that nobody sees before it is published.
@@ -95,7 +95,8 @@ impl Draft {
             }
         };
         let growing = home.map(|home| Growing { home, traces });
-        Ok(Self { layout: Layout::new(root, Shape::Single), growing })
+        let layout = if growing.is_some() { Layout::new(root, Shape::Single) } else { Layout::leased(root)? };
+        Ok(Self { layout, growing })
     }
 }
 
@@ -103,11 +104,11 @@ impl Growing {
     fn publish(&self, draft: &Layout) -> Result<()> {
         let inside = &draft.0.root;
         index::establish(&self.home)?;
-        for digest in digests(inside)? {
+        let here = Repository { dir: self.home.clone(), layout: Layout::leased(self.home.clone())? };
+        for digest in files::all(inside)? {
             files::link(inside, &self.home, &digest)?;
         }
         let new = index::read(inside, &draft.0.limits)?;
-        let here = Repository { dir: self.home.clone(), layout: Layout::new(self.home.clone(), Shape::Single) };
         here.change_index(|index| {
             for tag in entries::tags(&new) {
                 if let Some(manifest) = entries::find(&new, &Selector::Tag(tag.clone())) {
@@ -164,13 +165,6 @@ impl Drop for Traces {
     }
 }
 
-/// Whether a directory vanished while it was being made or used: somebody else dropped the draft it was made for.
-fn is_overtaken(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    // `AlreadyExists` is what `create_dir_all` says of a directory that is there, and gone when it looks again.
-    cause.is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists))
-}
-
 /// A directory that holds something else does not become a layout by mistake.
 fn refuse_others(home: &Dir) -> Result<()> {
     // The second look: it may have become a layout, mark and all, after its caller looked, and before the names were read.
@@ -211,17 +205,6 @@ fn sweep(home: &Dir) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// All blobs of a layout.
-fn digests(root: &Dir) -> Result<Vec<Digest>> {
-    let Some(blobs) = root.dir(BLOBS)? else { return Ok(Vec::new()) };
-    let mut digests = Vec::new();
-    for algorithm in blobs.dir_names()? {
-        let names = blobs.dir(&algorithm)?.map(|dir| dir.names()).transpose()?.unwrap_or_default();
-        digests.extend(names.into_iter().filter_map(|name| format!("{algorithm}:{name}").parse::<Digest>().ok()));
-    }
-    Ok(digests)
 }
 
 /// How often somebody else may come first.

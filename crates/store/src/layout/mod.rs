@@ -7,8 +7,10 @@
 mod discover;
 mod draft;
 pub(crate) mod files;
+mod gc;
 mod incoming;
 pub(crate) mod index;
+mod lease;
 pub(crate) mod lock;
 mod manage;
 mod pull;
@@ -24,6 +26,8 @@ use gantri_core::{Error, ErrorKind, Limits, Result};
 use gantri_spec::{Index, RepositoryName};
 
 pub use self::draft::Draft;
+pub use self::gc::{Collected, Untagged};
+use self::lease::Lease;
 use crate::blocking::blocking;
 use crate::dir::Dir;
 use crate::reading::Held;
@@ -44,6 +48,8 @@ struct Inner {
     limits: Limits,
     /// Queues the writers of this process, so that only processes contend for the lock on disk.
     writers: Mutex<()>,
+    /// What keeps the content that is put here, or found, until something leads to it.
+    lease: Option<Lease>,
 }
 
 /// What the directory is.
@@ -154,7 +160,17 @@ impl Layout {
     }
 
     fn new(root: Dir, shape: Shape) -> Self {
-        Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()) }))
+        Self::held_by(root, shape, None)
+    }
+
+    /// One image layout, for a job: what it puts there or finds is kept as long as this handle lives.
+    fn leased(root: Dir) -> Result<Self> {
+        let lease = Lease::take(&root)?;
+        Ok(Self::held_by(root, Shape::Single, Some(lease)))
+    }
+
+    fn held_by(root: Dir, shape: Shape, lease: Option<Lease>) -> Self {
+        Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()), lease }))
     }
 
     /// Runs work on a repository that must be there.

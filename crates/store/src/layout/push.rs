@@ -7,7 +7,7 @@ use gantri_spec::{Algorithm, Descriptor, Digest, Index, Manifest, RawManifest, R
 
 use super::incoming::receive;
 use super::upload::{self, Upload};
-use super::{Layout, Repository, Shape, files, index, tree};
+use super::{Layout, Repository, Shape, files, index, lease, tree};
 use crate::blocking::blocking;
 use crate::{entries, graph};
 
@@ -119,7 +119,7 @@ impl Repository {
 
     /// Makes the blob available here if `from` - or, unnamed, any repository - has it; whether it is here now.
     fn mount(&self, digest: &Digest, from: Option<&RepositoryName>) -> Result<bool> {
-        if files::open(&self.dir, digest)?.is_some() {
+        if lease::keep(&self.dir, digest)?.is_some() {
             return Ok(true);
         }
         let Layout(layout) = &self.layout;
