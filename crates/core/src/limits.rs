@@ -64,6 +64,10 @@ pub struct Limits {
     pub index_depth: u32,
     /// Manifests that one job looks at (M12). Default 100,000.
     pub graph_nodes: u64,
+    /// Times that a list of referrers kept under a tag is written again because somebody else wrote it too. Default 16.
+    pub referrers_rounds: u32,
+    /// The least time that such a list must stay as it was written before it counts as written. Default 200 milliseconds.
+    pub referrers_settle: Duration,
     /// Layers of one image. Default 4,096.
     pub layers: usize,
     /// Uncompressed bytes of one layer (T8). Default 64 GiB.
@@ -116,6 +120,8 @@ impl Default for Limits {
             chunk_min: 256 * MIB,
             index_depth: 4,
             graph_nodes: 100_000,
+            referrers_rounds: 16,
+            referrers_settle: Duration::from_millis(200),
             layers: 4_096,
             unpack_layer_bytes: 64 * GIB,
             unpack_bytes: 256 * GIB,

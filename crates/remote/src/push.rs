@@ -3,19 +3,16 @@
 use async_trait::async_trait;
 use gantri_core::{BlobBody, BlobUpload, ErrorKind, Mount, Pull, Push, PutManifest, Result, Retry, UploadSession};
 use gantri_spec::wire::{Endpoint, Scope};
-use gantri_spec::{Algorithm, Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
-use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use gantri_spec::{Algorithm, Descriptor, Digest, RawManifest, RepositoryName, Tag};
+use http::header::LOCATION;
 use http::{Method, StatusCode};
 use tokio::time::sleep;
 
 use crate::http::policy::Admitted;
-use crate::manifest::{DIGEST_HEADER, agree};
-use crate::remote::{Remote, header};
-use crate::transport::{Replay, Request, Response, backoff, roll};
+use crate::manifest::confirm;
+use crate::remote::Remote;
+use crate::transport::{Replay, Request, backoff, roll};
 use crate::upload::{RemoteUpload, with_digest};
-
-const SUBJECT_HEADER: HeaderName = HeaderName::from_static("oci-subject");
-const TAG_HEADER: HeaderName = HeaderName::from_static("oci-tag");
 
 #[async_trait]
 impl Push for Remote {
@@ -79,22 +76,20 @@ impl Push for Remote {
         Ok(Box::new(RemoteUpload::resume(self.clone(), repo.clone(), session).await?))
     }
 
-    /// One request if there is at most one tag, or the registry takes all of them at once (end-7b); else one more for each
-    /// tag that it did not confirm.
+    /// One request if there is at most one tag, or the registry takes all of them at once (end-7b; up to ten with each
+    /// request); else one for each tag. A manifest with a subject, on a registry that is not known to list referrers, is put
+    /// before its tags, and onto the list that is kept under the tag of its subject: three requests more, and a short wait
+    /// to see whether somebody else wrote the list too.
+    ///
+    /// # Errors
+    /// Beside those of the trait: `LimitExceeded` if it is too large for the registry; `DigestMismatch` if the registry
+    /// says that it stored something else; `Conflict` if what is to hold the list of referrers holds something else, or
+    /// others keep writing over it: the manifest is there then, and the error says so.
+    ///
+    /// # Cancel safety
+    /// As the trait's; a referrer that is there may not be listed yet, which putting it again mends.
     async fn put_manifest(&self, repo: &RepositoryName, manifest: &RawManifest, tags: &[Tag]) -> Result<PutManifest> {
-        let (at, at_once) = match tags {
-            [only] if manifest.digest().algorithm() == Algorithm::Sha256 => (only.clone().into(), Vec::new()),
-            tags => (manifest.digest().clone().into(), tags.to_vec()),
-        };
-        let response = self.put_manifest_at(repo, manifest, at, at_once).await?;
-        let subject = response.text(&SUBJECT_HEADER).and_then(|subject| subject.parse().ok());
-        if let [_, _, ..] = tags {
-            let taken: Vec<Tag> = taken_tags(&response);
-            for tag in tags.iter().filter(|tag| !taken.contains(tag)) {
-                self.put_manifest_at(repo, manifest, tag.clone().into(), Vec::new()).await?;
-            }
-        }
-        Ok(PutManifest::new(tags.to_vec(), subject))
+        self.push_manifest(repo, manifest, tags).await
     }
 }
 
@@ -108,37 +103,6 @@ impl Remote {
         let response = self.transport().send(&mut request).await?;
         self.location(&response).map_err(|error| error.during(what))
     }
-
-    async fn put_manifest_at(
-        &self,
-        repo: &RepositoryName,
-        manifest: &RawManifest,
-        at: Selector,
-        tags: Vec<Tag>,
-    ) -> Result<Response> {
-        let what = format!("push {}", self.manifest_name(repo, &at));
-        let endpoint = Endpoint::PutManifest { repo: repo.clone(), at, tags };
-        let mut request = self
-            .request(&endpoint, &what)
-            .header(CONTENT_TYPE, header(manifest.media_type().as_str())?)
-            .bytes(manifest.bytes().clone());
-        let response = self.transport().send(&mut request).await?;
-        confirm(&response, manifest.digest()).map_err(|error| error.during(&what))?;
-        Ok(response)
-    }
-}
-
-/// Refuses an answer that names something else than what was sent (H19).
-fn confirm(response: &Response, sent: &Digest) -> Result<()> {
-    match response.text(&DIGEST_HEADER).and_then(|text| text.parse().ok()) {
-        Some(named) => agree(sent, &named),
-        None => Ok(()),
-    }
-}
-
-fn taken_tags(response: &Response) -> Vec<Tag> {
-    let values = response.head.headers.get_all(TAG_HEADER).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).filter_map(|tag| tag.trim().parse().ok()).collect()
 }
 
 fn may_still_upload(kind: ErrorKind) -> bool {

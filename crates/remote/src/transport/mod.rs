@@ -21,6 +21,7 @@ use tokio::time::sleep;
 
 use self::outcome::Outcome;
 use self::redirect::Trail;
+pub(crate) use self::refusal::Unchallenged;
 use self::request::About;
 pub(crate) use self::request::{Replay, Request};
 pub(crate) use self::response::{Bound, Response, Whole};
@@ -212,7 +213,7 @@ impl Transport {
             Outcome::Success(refusal) | Outcome::Challenge(_, refusal) | Outcome::Refused(refusal) => {
                 return refusal::of_status(refusal, request, &self.limits).await;
             }
-            Outcome::Closed(error) | Outcome::Failed(error) => error,
+            Outcome::Closed(error) | Outcome::Nowhere(error) | Outcome::Failed(error) => error,
             Outcome::Redirect(_) => Error::new(gantri_core::ErrorKind::Protocol, "redirected"),
         };
         match attempt.tries {
