@@ -10,3 +10,4 @@ mod pull;
 mod push;
 mod push_manifest;
 mod session;
+mod upload_model;
