@@ -55,6 +55,7 @@ impl Discover for Remote {
                 repo: repo.clone(),
                 digest: subject.clone(),
                 artifact_type: artifact_type.cloned(),
+                page: Page::default(),
             },
             what: format!("referrers of {}@{subject}", self.repository_name(repo)),
             absent: ErrorKind::Unsupported,

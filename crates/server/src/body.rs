@@ -85,17 +85,13 @@ impl RequestBody {
     /// # Errors
     /// `LimitExceeded` as soon as it is known that there are more than `limit` bytes.
     pub(crate) async fn gather(&self, limit: u64, name: &str) -> Result<Bytes> {
-        let too_long = || {
-            // The code makes it a 413; a bound of the server's own without one is a 500.
-            Error::limit("request body", name, limit).with_codes(vec![ErrorCode::SizeInvalid])
-        };
         if self.length.is_some_and(|length| length > limit) {
-            return Err(too_long());
+            return Err(too_long("request body", name, limit));
         }
         let mut gathered = BytesMut::new();
         while let Some(chunk) = self.next().await? {
             if gathered.len() as u64 + chunk.len() as u64 > limit {
-                return Err(too_long());
+                return Err(too_long("request body", name, limit));
             }
             gathered.extend_from_slice(&chunk);
         }
@@ -130,6 +126,11 @@ impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBody").field("length", &self.length).finish_non_exhaustive()
     }
+}
+
+/// More than a client may send. The code makes it a 413; a bound of the server's own without one is a 500.
+pub(crate) fn too_long(what: &str, name: &str, limit: u64) -> Error {
+    Error::limit(what, name, limit).with_codes(vec![ErrorCode::SizeInvalid])
 }
 
 fn broken(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {

@@ -27,6 +27,7 @@
 //! | [`service`] | which handler answers a request |
 //! | `pull`, `push`, `discover`, `manage` | one handler an endpoint, sorted as the spec sorts them |
 //! | `uploads` | what lives between the requests of an upload |
+//! | `pulse` | whether a client still takes what it asked for |
 //! | `body` | request bodies as streams, with their bounds |
 //! | `respond` | errors and successes as responses |
 //! | [`options`] | every knob |
@@ -37,6 +38,7 @@ pub mod listen;
 mod manage;
 pub mod options;
 mod pull;
+mod pulse;
 mod push;
 mod respond;
 pub mod service;

@@ -11,7 +11,7 @@ use gantri_spec::wire::{Endpoint, UploadRange};
 use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, too_long};
 use crate::respond::{Reply, Response, SUBJECT, TAG, UPLOAD_UUID, failure};
 use crate::service::Served;
 use crate::uploads::{Claim, Room, Session, Turn};
@@ -36,6 +36,9 @@ pub(crate) async fn put_blob_at_once(
     body: &RequestBody,
 ) -> Result<Response> {
     if let Some(length) = body.length() {
+        if length > served.options.blob {
+            return Err(too_long("push blob", "blob", served.options.blob));
+        }
         let blob = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), length);
         served.registry.put_blob(repo, &blob, BlobBody::once(body.stream())).await?;
         return created_blob(repo, digest);
@@ -125,6 +128,9 @@ pub(crate) async fn put_manifest(
     headers: &HeaderMap,
     body: &RequestBody,
 ) -> Result<Response> {
+    if tags.len() > served.options.put_tags {
+        return Ok(too_many_tags(at, served.options.put_tags));
+    }
     let bytes = body.gather(served.options.limits.manifest, "manifest").await?;
     let manifest = named_manifest(at, media_type(headers, &bytes)?, bytes)?;
     // The type is decided here, once: a document that is two things at the same time is refused (M1).
@@ -147,6 +153,14 @@ pub(crate) async fn put_manifest(
         reply = reply.header(SUBJECT, subject);
     }
     reply.empty()
+}
+
+/// The target of the request was too long, if not for its letters then for its tags.
+fn too_many_tags(at: &Selector, most: usize) -> Response {
+    let what = format!("push manifest {at}: more than {most} tags at once");
+    let mut response = failure(&Error::new(ErrorKind::Unsupported, what));
+    *response.status_mut() = StatusCode::URI_TOO_LONG;
+    response
 }
 
 /// By digest, the bytes must have it (R5).

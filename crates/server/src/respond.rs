@@ -37,7 +37,7 @@ impl ResponseBody {
         Self(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
     }
 
-    fn stream(chunks: ByteStream) -> Self {
+    pub(crate) fn stream(chunks: ByteStream) -> Self {
         Self(StreamBody::new(chunks.map_ok(Frame::data)).boxed_unsync())
     }
 }

@@ -48,8 +48,14 @@ pub(crate) struct Served {
 impl RegistryService {
     /// A service over this registry.
     pub fn new(registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
-        let uploads = Uploads::new(options.uploads, options.upload_idle);
+        let uploads = Uploads::new(&options);
         Self(Arc::new(Served { registry, options, uploads }))
+    }
+
+    /// Forgets uploads that have rested for too long (R3). Every request about uploads does so first; a service that is
+    /// mounted elsewhere than in a [`Server`](crate::Server) may want to call this now and then, for times of no requests.
+    pub async fn reap(&self) {
+        self.0.uploads.reap().await;
     }
 
     async fn answer(self, head: Parts, body: RequestBody) -> Response {
@@ -103,8 +109,8 @@ impl Served {
 
             Endpoint::Tags { repo, page } => discover::tags(self, repo, page).await,
             Endpoint::Repositories { page } => discover::repositories(self, page).await,
-            Endpoint::Referrers { repo, digest, artifact_type } => {
-                discover::referrers(self, repo, digest, artifact_type.as_ref()).await
+            Endpoint::Referrers { repo, digest, artifact_type, page } => {
+                discover::referrers(self, repo, digest, artifact_type.as_ref(), page).await
             }
 
             Endpoint::DeleteManifest { repo, at } => manage::delete_manifest(self, repo, at).await,

@@ -14,7 +14,8 @@ use gantri_spec::RepositoryName;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, too_long};
+use crate::options::ServerOptions;
 
 /// The sessions under way.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Uploads {
     sessions: Mutex<HashMap<String, Arc<Session>>>,
     room: Arc<Semaphore>,
     idle: Duration,
+    /// Bytes that one upload may come to.
+    most_bytes: u64,
 }
 
 /// Leave to open one session more.
@@ -37,6 +40,7 @@ pub(crate) struct Session {
     seen: Mutex<Seen>,
     /// How many requests want to take over from the one that writes.
     takeovers: watch::Sender<usize>,
+    most_bytes: u64,
     _room: OwnedSemaphorePermit,
 }
 
@@ -56,9 +60,14 @@ struct Seen {
 }
 
 impl Uploads {
-    /// An empty table for at most `most` sessions, each forgotten after resting for `idle`.
-    pub(crate) fn new(most: usize, idle: Duration) -> Self {
-        Self { sessions: Mutex::default(), room: Arc::new(Semaphore::new(most)), idle }
+    /// An empty table for as many sessions, and as long and big ones, as the options allow.
+    pub(crate) fn new(options: &ServerOptions) -> Self {
+        Self {
+            sessions: Mutex::default(),
+            room: Arc::new(Semaphore::new(options.uploads)),
+            idle: options.upload_idle,
+            most_bytes: options.blob,
+        }
     }
 
     /// Asks for room before the registry behind is asked for a session (R3).
@@ -80,6 +89,7 @@ impl Uploads {
             handle: Arc::new(tokio::sync::Mutex::new(Some(Handle { upload, is_in_doubt: false }))),
             seen: Mutex::new(seen),
             takeovers: watch::Sender::new(0),
+            most_bytes: self.most_bytes,
             _room: room.0,
         });
         self.lock().insert(session.id.clone(), Arc::clone(&session));
@@ -103,7 +113,7 @@ impl Uploads {
     }
 
     /// Forgets what has rested too long (R3), and has the registry behind forget it too.
-    async fn reap(&self) {
+    pub(crate) async fn reap(&self) {
         let mut rested = Vec::new();
         self.lock().retain(|_, session| session.rested(self.idle).map(|upload| rested.push(upload)).is_none());
         for upload in rested {
@@ -236,7 +246,8 @@ impl Turn {
     /// Appends a body, chunk by chunk, as it comes. `declared` is how many bytes there must be, if that was said.
     ///
     /// # Errors
-    /// `SizeMismatch` if there are more or fewer; `RangeInvalid` if another request took over. Whatever was acknowledged
+    /// `SizeMismatch` if there are more or fewer; `LimitExceeded` as soon as it is known that the upload comes to more than
+    /// it may (R3), and nothing of what is too much is written; `RangeInvalid` if another request took over. Whatever was acknowledged
     /// until then stays.
     ///
     /// # Cancel safety
@@ -244,6 +255,7 @@ impl Turn {
     pub(crate) async fn append(&mut self, body: &RequestBody, declared: Option<u64>) -> Result<()> {
         let mut takeovers = self.session.takeovers.subscribe();
         let mut came = 0;
+        self.has_room(declared.unwrap_or_default())?;
         loop {
             // Bytes first: only one whose bytes do not come can have lost its connection. A commit has none to wait for,
             // so of two that commit the first to come is the one that does (R4).
@@ -257,6 +269,7 @@ impl Turn {
             if declared.is_some_and(|declared| came > declared) {
                 return Err(self.wrong_size(declared, came));
             }
+            self.has_room(chunk.len() as u64)?;
             self.write(chunk).await?;
         }
         if declared.is_some_and(|declared| came < declared) {
@@ -274,6 +287,11 @@ impl Turn {
         handle.is_in_doubt = false;
         self.session.saw(handle.upload.offset());
         Ok(())
+    }
+
+    fn has_room(&self, more: u64) -> Result<()> {
+        let most = self.session.most_bytes;
+        if self.offset().saturating_add(more) <= most { Ok(()) } else { Err(too_long("upload", "blob", most)) }
     }
 
     fn interrupted(&self) -> Error {
@@ -329,8 +347,12 @@ mod tests {
 
     use super::*;
 
+    fn options() -> ServerOptions {
+        ServerOptions::default().with_uploads(1).with_upload_idle(Duration::from_secs(60))
+    }
+
     async fn one() -> (Uploads, Arc<Session>) {
-        let uploads = Uploads::new(1, Duration::from_secs(60));
+        let uploads = Uploads::new(&options());
         let repo = "a".parse().unwrap();
         let upload = Memory::new().start_upload(&repo, Algorithm::Sha256).await.unwrap();
         let session = uploads.open(uploads.admit().await.unwrap(), &repo, upload).unwrap();
@@ -376,7 +398,7 @@ mod tests {
         let (registry, repo) = (Memory::new(), "a".parse().unwrap());
         let upload = registry.start_upload(&repo, Algorithm::Sha256).await.unwrap();
         let mut arrived = registry.resume_upload(&repo, upload.session()).await.unwrap();
-        let uploads = Uploads::new(1, Duration::from_secs(60));
+        let uploads = Uploads::new(&options());
         let session = uploads.open(uploads.admit().await.unwrap(), &repo, upload).unwrap();
         session.handle.lock().await.as_mut().unwrap().is_in_doubt = true;
         arrived.write("he".into()).await.unwrap();
@@ -399,6 +421,22 @@ mod tests {
         assert_eq!(offset.unwrap(), 5);
         let _never_ends = session.turn(&Memory::new(), Claim::Next).await.unwrap();
         assert_eq!(session.offset(&Memory::new()).await.unwrap(), 5);
+    }
+
+    /// R3: also if nobody ever asks for anything again.
+    #[tokio::test(start_paused = true)]
+    async fn what_rests_is_forgotten_by_the_registry_behind_as_well() {
+        let (registry, repo) = (Memory::new(), "a".parse().unwrap());
+        let upload = registry.start_upload(&repo, Algorithm::Sha256).await.unwrap();
+        let behind = upload.session();
+        let uploads = Uploads::new(&options());
+        uploads.open(uploads.admit().await.unwrap(), &repo, upload).unwrap();
+        tokio::time::advance(Duration::from_secs(59)).await;
+        uploads.reap().await;
+        registry.resume_upload(&repo, behind.clone()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        uploads.reap().await;
+        assert_eq!(registry.resume_upload(&repo, behind).await.unwrap_err().kind(), ErrorKind::UploadUnknown);
     }
 
     /// R3: one that is being written to is in use, however slowly that goes.

@@ -23,7 +23,10 @@ pub(crate) async fn serve() -> Served {
 }
 
 pub(crate) async fn serve_with(options: ServerOptions) -> Served {
-    let memory = Memory::new();
+    serve_over(Memory::new(), options).await
+}
+
+pub(crate) async fn serve_over(memory: Memory, options: ServerOptions) -> Served {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), Arc::new(memory.clone()), options).await.unwrap();
     let address = server.local_addr();
     let mut tasks = JoinSet::new();

@@ -25,7 +25,7 @@ mod upload;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_core::{Error, ErrorKind, Limits, MissingChildren, Result};
 use gantri_spec::{Index, RepositoryName};
 
 use self::blocking::blocking;
@@ -46,6 +46,7 @@ struct Inner {
     root: Dir,
     shape: Shape,
     limits: Limits,
+    missing_children: MissingChildren,
     /// Queues the writers of this process, so that only processes contend for the lock on disk.
     writers: Mutex<()>,
 }
@@ -134,6 +135,15 @@ impl Layout {
         .await
     }
 
+    /// The same layouts; what is put through this handle, and through clones of it, may name what is not there or not.
+    #[must_use]
+    pub fn with_missing_children(self, policy: MissingChildren) -> Self {
+        let Self(inner) = self;
+        let (root, limits) = (inner.root.clone(), inner.limits.clone());
+        let (shape, writers) = (inner.shape, Mutex::default());
+        Self(Arc::new(Inner { root, shape, limits, missing_children: policy, writers }))
+    }
+
     async fn begin(dir: impl AsRef<Path>, shape: impl FnOnce(&Dir) -> Result<Shape> + Send + 'static) -> Result<Self> {
         let path: PathBuf = dir.as_ref().to_owned();
         blocking(move || {
@@ -144,7 +154,8 @@ impl Layout {
     }
 
     fn new(root: Dir, shape: Shape) -> Self {
-        Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()) }))
+        let missing_children = MissingChildren::default();
+        Self(Arc::new(Inner { root, shape, limits: Limits::default(), missing_children, writers: Mutex::default() }))
     }
 
     /// Runs work on a repository that must be there.
