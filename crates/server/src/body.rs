@@ -23,11 +23,13 @@ pub(crate) struct RequestBody {
     chunks: Arc<Mutex<Chunks>>,
     length: Option<u64>,
     idle: Duration,
+    cap: Option<u64>,
 }
 
 struct Chunks {
     stream: BoxStream<'static, Result<Bytes>>,
     state: State,
+    came: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -47,12 +49,18 @@ impl RequestBody {
         let length = body.size_hint().exact();
         let state = if body.is_end_stream() { State::Ended } else { State::Untouched };
         let stream = body.into_data_stream().map_err(broken).boxed();
-        Self { chunks: Arc::new(Mutex::new(Chunks { stream, state })), length, idle }
+        Self { chunks: Arc::new(Mutex::new(Chunks { stream, state, came: 0 })), length, idle, cap: None }
     }
 
     /// Bytes announced, if they were.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// The same body, which breaks off with `SIZE_INVALID` after so many bytes.
+    pub(crate) fn capped(mut self, most: u64) -> Self {
+        self.cap = Some(most);
+        self
     }
 
     /// The next chunk; `None` at the end.
@@ -68,6 +76,11 @@ impl RequestBody {
         let chunk = match timeout(self.idle, chunks.stream.next()).await {
             Ok(chunk) => chunk.transpose(),
             Err(_) => Err(Error::new(ErrorKind::Timeout, format!("request body: nothing came for {:?}", self.idle))),
+        };
+        chunks.came += chunk.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| chunk.len() as u64);
+        let chunk = match self.cap {
+            Some(cap) if chunks.came > cap => Err(too_long("request body", "body", cap)),
+            _ => chunk,
         };
         if !matches!(chunk, Ok(Some(_))) {
             chunks.state = State::Ended;

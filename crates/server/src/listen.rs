@@ -50,6 +50,8 @@ impl Server {
         let (listener, address) = listen
             .await
             .map_err(|source: std::io::Error| Error::io(format!("listen on {address}: {source}"), source))?;
+        let mut options = options;
+        options.url.get_or_insert_with(|| format!("http://{address}"));
         Ok(Self { listener, address, service: RegistryService::new(registry, options.clone()), options })
     }
 

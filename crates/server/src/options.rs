@@ -2,9 +2,13 @@
 //!
 //! What may be set is decided here and nowhere else; what a bound means when it is hit is for the file that hits it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantri_core::Limits;
+
+use crate::access::{Access, Open};
+use crate::quirks::Quirk;
 
 /// How a server behaves. Start from [`ServerOptions::default`] and set what differs.
 ///
@@ -30,6 +34,9 @@ pub struct ServerOptions {
     pub(crate) repositories_page: u32,
     pub(crate) referrers_page: u32,
     pub(crate) referrers_bytes: usize,
+    pub(crate) access: Arc<dyn Access>,
+    pub(crate) url: Option<String>,
+    pub(crate) quirks: Vec<Quirk>,
 }
 
 impl ServerOptions {
@@ -118,6 +125,25 @@ impl ServerOptions {
         self.referrers_bytes = most;
         self
     }
+
+    /// Who may do what. Default: everybody everything.
+    pub fn with_access(mut self, access: impl Access) -> Self {
+        self.access = Arc::new(access);
+        self
+    }
+
+    /// Where clients reach the server, such as `https://registry.example`: challenges point there for tokens. Default: the
+    /// address it listens on. No header of a request has a say in it (R9).
+    pub fn with_url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into().trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Misbehaves like this too. For tests of clients.
+    pub fn with_quirk(mut self, quirk: Quirk) -> Self {
+        self.quirks.push(quirk);
+        self
+    }
 }
 
 impl Default for ServerOptions {
@@ -137,6 +163,9 @@ impl Default for ServerOptions {
             repositories_page: 1_000,
             referrers_page: 1_000,
             referrers_bytes: 2 << 20,
+            access: Arc::new(Open),
+            url: None,
+            quirks: Vec::new(),
         }
     }
 }

@@ -196,12 +196,7 @@ enum Appended {
 }
 
 /// Appends a body if it belongs where the upload stands (R4).
-async fn append(
-    served: &Served,
-    session: &Arc<Session>,
-    headers: &HeaderMap,
-    body: &RequestBody,
-) -> Result<Appended> {
+async fn append(served: &Served, session: &Arc<Session>, headers: &HeaderMap, body: &RequestBody) -> Result<Appended> {
     let range = headers.get(header::CONTENT_RANGE).map(|range| range.to_str().ok()?.parse::<UploadRange>().ok());
     let claim = match &range {
         None => Claim::Next,

@@ -10,7 +10,9 @@ use gantri_spec::{Algorithm, Descriptor, Digest, RawManifest, RepositoryName, Ta
 
 use super::Memory;
 use super::repository::Repository;
-use crate::{BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession, verify};
+use crate::{
+    BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession, verify,
+};
 
 #[async_trait]
 impl Push for Memory {

@@ -143,7 +143,8 @@ async fn referrer_pages(served: &Served, mut target: String) -> Vec<Vec<String>>
 /// M11: end-12 with a `Link`, cut by the count that was asked for, by the cap, and by bytes.
 #[tokio::test]
 async fn referrers_come_page_by_page_and_none_is_lost() {
-    for options in [ServerOptions::default().with_referrers_page(3), ServerOptions::default().with_referrers_bytes(700)] {
+    for options in [ServerOptions::default().with_referrers_page(3), ServerOptions::default().with_referrers_bytes(700)]
+    {
         let served = serve_with(options).await;
         let subject = served.image("a", &["v1"]).await;
         let config = served.blob("a", b"{}").await;
@@ -163,7 +164,9 @@ async fn referrers_come_page_by_page_and_none_is_lost() {
         }
         let answer = served.get(&format!("GET {target}?artifactType=x%2Fa&n=2")).await;
         assert_eq!(answer.header("oci-filters-applied"), "artifactType");
-        assert!(answer.header("link").contains("artifactType=x%2Fa") || answer.header("link").contains("artifactType=x/a"));
+        assert!(
+            answer.header("link").contains("artifactType=x%2Fa") || answer.header("link").contains("artifactType=x/a")
+        );
     }
 }
 

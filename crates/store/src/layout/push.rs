@@ -1,7 +1,9 @@
 //! Adding to a layout: content before names, and nothing under its name before it is checked and on disk.
 
 use async_trait::async_trait;
-use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession};
+use gantri_core::{
+    BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession,
+};
 use gantri_spec::wire::ErrorCode;
 use gantri_spec::{Algorithm, Descriptor, Digest, Index, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
