@@ -33,11 +33,11 @@ impl ResponseBody {
         Self(Empty::new().map_err(|never| match never {}).boxed_unsync())
     }
 
-    fn bytes(bytes: Bytes) -> Self {
+    pub(crate) fn bytes(bytes: Bytes) -> Self {
         Self(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
     }
 
-    fn stream(chunks: ByteStream) -> Self {
+    pub(crate) fn stream(chunks: ByteStream) -> Self {
         Self(StreamBody::new(chunks.map_ok(Frame::data)).boxed_unsync())
     }
 }
@@ -163,7 +163,8 @@ pub(crate) fn no_endpoint(error: &EndpointError) -> Response {
     response
 }
 
-fn refusal(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Response {
+/// An error that is said with this status.
+pub(crate) fn refusal(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Response {
     let body = ErrorBody::one(code, message).to_bytes();
     let length = HeaderValue::from(body.len());
     let mut response = http::Response::new(ResponseBody::bytes(body));

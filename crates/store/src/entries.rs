@@ -80,6 +80,11 @@ pub(crate) fn is_bare(entry: &Descriptor) -> bool {
     entry.annotations.is_empty() && entry.extra.is_empty()
 }
 
+/// Whether two descriptors lead to the same bytes and call them the same.
+pub(super) fn same(one: &Descriptor, other: &Descriptor) -> bool {
+    (&one.digest, one.size, &one.media_type) == (&other.digest, other.size, &other.media_type)
+}
+
 /// An entry as it says nothing but which manifest it is.
 pub(crate) fn without_tag(entry: &Descriptor) -> Descriptor {
     let mut entry = entry.clone();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use futures_util::future::ready;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, iter, once};
 use gantri_core::{Error, ErrorKind, Pull, Result};
-use gantri_spec::wire::{Endpoint, ErrorCode};
+use gantri_spec::wire::{Endpoint, ErrorCode, Page};
 use gantri_spec::{Descriptor, Digest, Index, Manifest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use http::header::CONTENT_TYPE;
 
@@ -81,7 +81,7 @@ impl Remote {
     ) -> Result<Option<BoxStream<'static, Result<Descriptor>>>> {
         let (repo, digest, artifact_type) = (repo.clone(), subject.clone(), artifact_type.cloned());
         let listing = Listing {
-            first: Endpoint::Referrers { repo: repo.clone(), digest, artifact_type },
+            first: Endpoint::Referrers { repo: repo.clone(), digest, artifact_type, page: Page::default() },
             what: format!("referrers of {}@{subject}", self.repository_name(&repo)),
             absent: ErrorKind::ManifestUnknown,
             read: listed,

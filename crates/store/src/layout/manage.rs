@@ -62,7 +62,11 @@ impl Repository {
     pub(super) fn tidy(&self, index: &mut Index, digest: &Digest) -> Result<()> {
         let mut without = index.clone();
         entries::remove_bare(&mut without, digest);
-        if without != *index && graph::find(&self.dir, self.limits(), &without, digest)?.is_some() {
+        let Some(entry) = entries::find(index, &Selector::Digest(digest.clone())).filter(|_| without != *index) else {
+            return Ok(());
+        };
+        // An index that was taken before its children may have named this one wrongly: the entry is the better guide then.
+        if graph::find(&self.dir, self.limits(), &without, digest)?.is_some_and(|found| entries::same(&found, entry)) {
             *index = without;
         }
         Ok(())

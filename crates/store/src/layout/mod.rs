@@ -22,7 +22,7 @@ mod upload;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_core::{Error, ErrorKind, Limits, MissingChildren, Result};
 use gantri_spec::{Index, RepositoryName};
 
 pub use self::draft::Draft;
@@ -46,10 +46,11 @@ struct Inner {
     root: Dir,
     shape: Shape,
     limits: Limits,
+    missing_children: MissingChildren,
     /// Queues the writers of this process, so that only processes contend for the lock on disk.
     writers: Mutex<()>,
     /// What keeps the content that is put here, or found, until something leads to it.
-    lease: Option<Lease>,
+    lease: Option<Arc<Lease>>,
 }
 
 /// What the directory is.
@@ -136,6 +137,15 @@ impl Layout {
         .await
     }
 
+    /// The same layouts; what is put through this handle, and through clones of it, may name what is not there or not.
+    #[must_use]
+    pub fn with_missing_children(self, policy: MissingChildren) -> Self {
+        let Self(inner) = self;
+        let (root, limits) = (inner.root.clone(), inner.limits.clone());
+        let (shape, writers, lease) = (inner.shape, Mutex::default(), inner.lease.clone());
+        Self(Arc::new(Inner { root, shape, limits, missing_children: policy, writers, lease }))
+    }
+
     async fn begin(dir: impl AsRef<Path>, shape: impl FnOnce(&Dir) -> Result<Shape> + Send + 'static) -> Result<Self> {
         let path: PathBuf = dir.as_ref().to_owned();
         blocking(move || {
@@ -166,11 +176,12 @@ impl Layout {
     /// One image layout, for a job: what it puts there or finds is kept as long as this handle lives.
     fn leased(root: Dir) -> Result<Self> {
         let lease = Lease::take(&root)?;
-        Ok(Self::held_by(root, Shape::Single, Some(lease)))
+        Ok(Self::held_by(root, Shape::Single, Some(Arc::new(lease))))
     }
 
-    fn held_by(root: Dir, shape: Shape, lease: Option<Lease>) -> Self {
-        Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()), lease }))
+    fn held_by(root: Dir, shape: Shape, lease: Option<Arc<Lease>>) -> Self {
+        let (limits, missing_children) = (Limits::default(), MissingChildren::default());
+        Self(Arc::new(Inner { root, shape, limits, missing_children, writers: Mutex::default(), lease }))
     }
 
     /// Runs work on a repository that must be there.

@@ -1,7 +1,9 @@
 //! Adding to a layout: content before names, and nothing under its name before it is checked and on disk.
 
 use async_trait::async_trait;
-use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Result, UploadSession};
+use gantri_core::{
+    BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession,
+};
 use gantri_spec::wire::ErrorCode;
 use gantri_spec::{Algorithm, Descriptor, Digest, Index, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
@@ -92,13 +94,19 @@ impl Repository {
         let is_listed = entries::find(index, &Selector::Digest(manifest.digest.clone())).is_some();
         for child in graph::children(&self.dir, self.limits(), manifest)? {
             // What a listed index names is reached; else the way may be longer than anybody looks.
-            if is_listed { entries::remove_bare(index, &child.digest) } else { self.tidy(index, &child.digest)? }
+            let entry = entries::find(index, &Selector::Digest(child.digest.clone()));
+            let leads_there = is_listed && entry.is_some_and(|entry| entries::same(&child, entry));
+            if leads_there { entries::remove_bare(index, &child.digest) } else { self.tidy(index, &child.digest)? }
         }
         Ok(())
     }
 
     /// Content before names (R5): a manifest is refused as long as a child of it is not there, or not whole.
     fn refuse_missing_children(&self, index: &Index, manifest: &RawManifest, parsed: &Manifest) -> Result<()> {
+        let Layout(layout) = &self.layout;
+        if layout.missing_children == MissingChildren::Allowed {
+            return Ok(());
+        }
         for child in parsed.children() {
             if !child.media_type.is_nondistributable() && !self.holds(index, child)? {
                 let (digest, kind) = (&child.digest, &child.media_type);

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use gantri_core::spec::{Digest, Index, RawManifest, Selector, Tag};
-use gantri_core::{Discover, ErrorKind, Manage, Pull, Push};
+use gantri_core::spec::{Descriptor, Digest, Index, MediaType, RawManifest, Selector, Tag};
+use gantri_core::{Discover, ErrorKind, Manage, MissingChildren, Pull, Push};
 use gantri_store::Layout;
 use serde_json::json;
 
@@ -264,4 +264,29 @@ async fn digests_that_are_no_paths_are_only_names() {
         let kind = layout.resolve_blob(&here(), &digest).await.unwrap_err().kind();
         assert_eq!(kind, ErrorKind::BlobUnknown, "{name}");
     }
+}
+
+/// R5: with children that are missing, and named wrongly, what comes later can be read all the same.
+#[tokio::test]
+async fn an_index_may_be_there_before_its_children() {
+    let (layout, _dir) = layout().await;
+    let layout = layout.with_missing_children(MissingChildren::Allowed);
+    let (other, _dir) = self::layout().await;
+    let child = put_image(&other, &here(), "1", &[]).await.unwrap();
+    let mut wrong = child.descriptor().clone();
+    wrong.size += 1;
+    for (tag, named) in [("right", child.descriptor().clone()), ("wrong", wrong)] {
+        let index = Index::new(vec![named]).to_raw();
+        layout.put_manifest(&here(), &index, &[self::tag(tag)]).await.unwrap();
+        let by_digest = Selector::Digest(child.digest().clone());
+        let before = layout.manifest(&here(), &by_digest).await;
+        assert_eq!(before.err().map(|error| error.kind()), (tag == "right").then_some(ErrorKind::ManifestUnknown));
+        assert_eq!(layout.manifest(&here(), &at(tag)).await.unwrap().digest(), index.digest());
+        put_image(&layout, &here(), "1", &[]).await.unwrap();
+        assert_eq!(layout.manifest(&here(), &by_digest).await.unwrap().digest(), child.digest());
+    }
+    let strict = layout.with_missing_children(MissingChildren::Refused);
+    let absent = Descriptor::of(MediaType::OCI_MANIFEST, b"absent");
+    let refused = strict.put_manifest(&here(), &Index::new(vec![absent]).to_raw(), &[]).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::ManifestInvalid);
 }
