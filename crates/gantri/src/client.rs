@@ -9,8 +9,7 @@ use gantri_core::{
     BlobReader, Discover, Error, ErrorKind, Limits, NoObserver, Observer, Pull, PullExt, Registry, Result,
 };
 use gantri_image::{
-    ImageBuilder, Layer, PackOptions, Present, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
-    resolve,
+    ImageBuilder, Layer, PackOptions, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push, resolve,
 };
 use gantri_remote::{Credentials, PlainHttp};
 use gantri_spec::{
@@ -71,7 +70,7 @@ impl Client {
             let draft = Layout::draft(target.dir()).await?;
             let tags: Vec<Tag> = target.tag().cloned().or_else(|| place.tag()).into_iter().collect();
             let layout = Arc::new(draft.layout().clone());
-            let manifest = self.bring(place, layout, &layout_repository()?, &tags, Present::Verified).await?;
+            let manifest = self.bring(place, layout, &layout_repository()?, &tags).await?;
             draft.publish().await?;
             let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
             Ok(Pulled { manifest, target })
@@ -96,7 +95,7 @@ impl Client {
                 Selector::Tag(tag) => vec![tag],
                 Selector::Digest(_) => Vec::new(),
             };
-            self.bring(place, Arc::new(remote), target.repository(), &tags, Present::Trusted).await
+            self.bring(place, Arc::new(remote), target.repository(), &tags).await
         };
         pushed.await.map_err(|error: Error| error.during(format_args!("push {target}")))
     }
@@ -141,7 +140,8 @@ impl Client {
             let image = image.build();
             let manifest = image.manifest.descriptor().clone();
             let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
-            push(image, draft.layout(), &layout_repository()?, &tags, &options).await?;
+            let place = gantri_image::Place::new(Arc::new(draft.layout().clone()), layout_repository()?);
+            push(image, &place, &tags, &options).await?;
             draft.publish().await?;
             Ok(manifest)
         };
@@ -270,15 +270,14 @@ impl Client {
         target: Arc<dyn Registry>,
         repository: &RepositoryName,
         tags: &[Tag],
-        present: Present,
     ) -> Result<Descriptor> {
         let mut options = PullOptions::default();
         options.platform = self.platform.clone();
         options.limits = self.limits.clone();
         options.observer = Arc::clone(&self.observer);
-        options.present = present;
-        let Place { registry, repository: from, selector } = from;
-        let resolved = pull(registry, &from, &selector, target, repository, tags, &options).await?;
+        let source = gantri_image::Place::new(from.registry, from.repository);
+        let target = gantri_image::Place::new(target, repository.clone());
+        let resolved = pull(&source, &from.selector, &target, tags, &options).await?;
         Ok(resolved.manifest.descriptor().clone())
     }
 }
