@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod go;
 mod interop;
 mod layout;
 mod server;
@@ -14,7 +15,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   check [--only STEP]... [--skip STEP]...   everything a change must pass
   interop                                   our client and server against other people's
-  bench                                     speed and memory against a peer in the same run";
+  bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
+  serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +24,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["check", options @ ..] => check::check(options),
         ["interop"] => interop::interop(),
-        ["bench"] => bench::bench(),
+        ["bench", parts @ ..] => bench::bench(parts),
+        ["serve", kind] => server::serve(kind),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

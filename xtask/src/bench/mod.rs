@@ -14,16 +14,15 @@ use self::measure::{Cost, measure, median};
 /// Runs of each side; they alternate.
 const RUNS: usize = 7;
 /// The peer: the fast one.
-const CRANE: (&str, &str) = ("github.com/google/go-containerregistry/cmd/crane", "v0.22.1");
 
 /// Prints each figure with its bound; fails if one is over it.
-pub(crate) fn bench() -> Result {
+pub(crate) fn bench(_parts: &[&str]) -> Result {
     tool::need_debian(&[("docker-registry", "docker-registry"), ("skopeo", "skopeo"), ("time", "time")])?;
     let gantri = tool::gantri()?;
-    let crane = tool::need_go("crane", CRANE.0, CRANE.1)?;
+    let crane = crate::go::CRANE.need()?;
     let images = Images::in_cache()?;
     let scratch = Scratch::in_memory("bench")?;
-    let registry = Server::docker_registry(&scratch.path().join("registry"))?;
+    let registry = Server::start(crate::server::Kind::Distribution, &scratch.path().join("registry"))?;
     let ten = images.push(&registry, "ten")?;
     println!("image: {}", images.describe("ten")?);
 
@@ -36,7 +35,7 @@ pub(crate) fn bench() -> Result {
         }
     };
     let dir = scratch.path();
-    let crane_version = CRANE.1;
+    let crane_version = crate::go::CRANE.version;
     let (gantri, crane) = (text(&gantri), text(&crane));
 
     let ours = format!("{gantri} unpack --quiet {ten} out");

@@ -76,7 +76,7 @@ impl Stage {
             .collect();
         tarballs.sort();
         layout::write(&scratch.join("made"), "v1", &tarballs)?;
-        let registry = Server::docker_registry(&scratch.join("registry"))?;
+        let registry = Server::start(crate::server::Kind::DockerRegistry, &scratch.join("registry"))?;
         let stage = Self { gantri, registry, scratch: scratch.to_owned() };
         let to = format!("docker://{}", stage.image());
         stage.skopeo(&["copy", "--dest-tls-verify=false", &format!("oci:{}:v1", text(&scratch.join("made"))), &to])?;
