@@ -72,7 +72,8 @@ impl Kind {
 /// ours to start from here.
 pub(crate) fn serve(name: &str) -> Result {
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-    let kind = kind.ok_or_else(|| format!("no registry {name:?}; there are {}", Kind::ALL.map(Kind::name).join(", ")))?;
+    let kind =
+        kind.ok_or_else(|| format!("no registry {name:?}; there are {}", Kind::ALL.map(Kind::name).join(", ")))?;
     let scratch = Scratch::in_memory("serve")?;
     let server = Server::start(kind, scratch.path())?;
     println!("http://{}", server.host);

@@ -9,23 +9,49 @@ use std::process::Stdio;
 
 use gantri::Remote;
 use gantri_core::registry_suite;
-use gantri_core::testkit::{Profile, Subject};
+use gantri_core::testkit::{Feature, Profile, Subject};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 registry_suite! {
     docker_registry => async { started("docker-registry").await };
-    profile: Profile::FULL;
+    profile: Profile::FULL
+        .without(Feature::DeleteTag)
+        .without(Feature::Referrers)
+        .without(Feature::CatalogOrder)
+        .without(Feature::TagOrder)
+        .without(Feature::Untagged)
+        .without(Feature::Sha512Manifests)
+        .without(Feature::MountAnywhere)
+        .without(Feature::EarlierSessions)
+        .without(Feature::RefusedCommitEnds)
+        .without(Feature::RacingCommits)
+        .without(Feature::LayersElsewhere)
+        .without(Feature::OddManifests);
 }
 
 registry_suite! {
     distribution => async { started("distribution").await };
-    profile: Profile::FULL;
+    profile: Profile::FULL
+        .without(Feature::Referrers)
+        .without(Feature::CatalogOrder)
+        .without(Feature::Untagged)
+        .without(Feature::Sha512Manifests)
+        .without(Feature::MountAnywhere)
+        .without(Feature::RefusedCommitEnds)
+        .without(Feature::RacingCommits)
+        .without(Feature::LayersElsewhere);
 }
 
 registry_suite! {
     olareg => async { started("olareg").await };
-    profile: Profile::FULL;
+    profile: Profile::FULL
+        .without(Feature::Catalog)
+        .without(Feature::UnknownRepositories)
+        .without(Feature::EndpointNames)
+        .without(Feature::MountAnywhere)
+        .without(Feature::CommitMismatch)
+        .without(Feature::Ambiguity);
 }
 
 /// A client of a fresh registry of that kind, which ends when its standard input is closed.
