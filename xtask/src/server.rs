@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -86,17 +86,19 @@ pub(crate) fn serve(name: &str) -> Result {
 pub(crate) struct Server {
     child: Child,
     pub(crate) host: String,
+    log: PathBuf,
 }
 
 impl Server {
     /// One with its store in `dir`; its log, for distribution one JSON line a request, goes to `dir/log`.
     pub(crate) fn start(kind: Kind, dir: &Path) -> Result<Self> {
         let mut command = kind.command(dir)?;
-        let log = File::create(dir.join("log")).map_err(|error| format!("create the log: {error}"))?;
+        let path = dir.join("log");
+        let log = File::create(&path).map_err(|error| format!("create the log: {error}"))?;
         let errors = log.try_clone().map_err(|error| format!("open the log: {error}"))?;
         let child = command.stdout(log).stderr(errors).spawn();
         let child = child.map_err(|error| format!("start {command:?}: {error}"))?;
-        let mut server = Self { child, host: String::new() };
+        let mut server = Self { child, host: String::new(), log: path };
         let since = Instant::now();
         while since.elapsed() < START {
             if let Some(port) = listening_port(server.child.id()) {
@@ -104,7 +106,7 @@ impl Server {
                 return Ok(server);
             }
             if let Ok(Some(status)) = server.child.try_wait() {
-                let said = fs::read_to_string(dir.join("log")).unwrap_or_default();
+                let said = fs::read_to_string(&server.log).unwrap_or_default();
                 return Err(format!("{command:?} ended: {status}\n{}", said.trim_end()));
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -123,8 +125,22 @@ impl Server {
             BufReader::new(stdout.take(1024)).read_line(&mut line).map_err(|error| format!("read the URL: {error}"))?;
         }
         match line.trim().strip_prefix("http://") {
-            Some(host) => Ok(Self { child, host: host.to_owned() }),
+            Some(host) => Ok(Self { child, host: host.to_owned(), log: PathBuf::new() }),
             None => Err(format!("gantri serve printed {line:?}, not a URL")),
+        }
+    }
+
+    /// Each request that distribution, which logs them, has answered: method and path.
+    pub(crate) fn requests(&self) -> Result<Vec<String>> {
+        let mut seen = usize::MAX;
+        loop {
+            let requests = logged(&self.log)?;
+            if requests.len() == seen {
+                return Ok(requests);
+            }
+            // A line may be written after the answer that it tells of has arrived.
+            seen = requests.len();
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 }
@@ -157,3 +173,16 @@ fn listening_port(process: u32) -> Option<u16> {
 /// 127.0.0.1 and the state, as `/proc/net/tcp` spells them.
 const LOOPBACK: &str = "0100007F";
 const LISTENING: &str = "0A";
+
+fn logged(log: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(log).map_err(|error| format!("read {}: {error}", log.display()))?;
+    let field = |line: &serde_json::Value, name: &str| line[name].as_str().map(str::to_owned);
+    Ok(text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["msg"] == "response completed")
+        .filter_map(|line| {
+            Some(format!("{} {}", field(&line, "http.request.method")?, field(&line, "http.request.uri")?))
+        })
+        .collect())
+}

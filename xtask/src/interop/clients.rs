@@ -62,10 +62,10 @@ struct Visit {
 
 impl Visit {
     fn start(stage: &Stage, peer: &'static Peer, over_a_directory: bool) -> Result<Self> {
-        let place = if over_a_directory { "layout" } else { "memory" };
-        let dir = stage.fresh(&format!("{}-{place}", peer.name))?;
-        let served = over_a_directory.then(|| dir.join("served"));
-        let server = Server::gantri(&stage.gantri, served.as_deref())?;
+        let name = if over_a_directory { "layout" } else { "memory" };
+        let dir = stage.fresh(&format!("{}-{name}", peer.name))?;
+        let store = over_a_directory.then(|| dir.join("served"));
+        let server = Server::gantri(&stage.gantri, store.as_deref())?;
         let digest =
             run(command("skopeo", ["inspect", "--format", "{{.Digest}}"])
                 .arg(format!("oci:{}:v1", text(&stage.made()))))?;
@@ -76,7 +76,7 @@ impl Visit {
     fn push(&self) -> Result<String> {
         self.type_in(self.peer.push, &[])?;
         let manifest = run(&mut command(&self.gantri, ["manifest", &self.at(NAME, "v1")]))?;
-        same(self.peer.name, &gantri_spec::Digest::of(&manifest).to_string(), &self.digest)?;
+        same(self.peer.name, gantri_spec::Digest::of(&manifest).as_str(), &self.digest)?;
         Ok(self.digest.clone())
     }
 

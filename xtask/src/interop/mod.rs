@@ -47,8 +47,10 @@ pub(crate) fn interop(words: &[&str]) -> Result {
 /// A named check; what it says when it holds is for a person to read.
 struct Check {
     name: String,
-    run: Box<dyn Fn(&Stage) -> Result<String>>,
+    run: Box<Run>,
 }
+
+type Run = dyn Fn(&Stage) -> Result<String>;
 
 fn check(name: impl Into<String>, run: impl Fn(&Stage) -> Result<String> + 'static) -> Check {
     Check { name: name.into(), run: Box::new(run) }

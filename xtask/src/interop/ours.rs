@@ -69,11 +69,10 @@ fn layout_is_read_by_others(stage: &Stage) -> Result<String> {
 }
 
 fn one_request_each(stage: &Stage) -> Result<String> {
-    let log = stage.scratch.join("registry/log");
-    let before = requests(&log)?.len();
+    let before = stage.registry.requests()?.len();
     let target = format!("oci:{}:v1", text(&stage.scratch.join("counted")));
     run(&mut command(&stage.gantri, ["pull", "--quiet", &stage.image(), &target]))?;
-    let mut asked = requests(&log)?.split_off(before);
+    let mut asked = stage.registry.requests()?.split_off(before);
     let blobs = fs::read_dir(stage.scratch.join("counted/blobs/sha256")).map_err(|error| error.to_string())?.count();
     let total = asked.len();
     asked.sort();
@@ -101,18 +100,4 @@ fn as_user(program: &Path, home: &Path) -> std::process::Command {
     let mut command = command("setpriv", ids);
     command.arg(program).env("HOME", home).current_dir(home);
     command
-}
-
-/// Each request that docker-registry has answered: method and path.
-fn requests(log: &Path) -> Result<Vec<String>> {
-    let text = fs::read_to_string(log).map_err(|error| format!("read {}: {error}", log.display()))?;
-    let field = |line: &serde_json::Value, name: &str| line[name].as_str().map(str::to_owned);
-    Ok(text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|line| line["msg"] == "response completed")
-        .filter_map(|line| {
-            Some(format!("{} {}", field(&line, "http.request.method")?, field(&line, "http.request.uri")?))
-        })
-        .collect())
 }
