@@ -83,13 +83,23 @@ impl Dir {
 
     /// A sub-directory, made and put on disk if it is not there yet.
     pub(crate) fn make_dir(&self, name: &str) -> Result<Self> {
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)) {
+        self.make_dir_for(name, Mode::RWXU | Mode::RWXG | Mode::RWXO)
+    }
+
+    /// The same, but one that is new is for us alone, whatever the umask says: what grows in there is nobody's to meddle
+    /// with before it is published (S7).
+    pub(crate) fn make_private_dir(&self, name: &str) -> Result<Self> {
+        self.make_dir_for(name, Mode::RWXU)
+    }
+
+    fn make_dir_for(&self, name: &str, mode: Mode) -> Result<Self> {
+        match rustix::fs::mkdirat(&self.fd, name, mode) {
             Ok(()) => self.sync()?,
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(self.failed("create", name, errno)),
         }
-        let made = self.dir(name)?;
-        made.ok_or_else(|| self.failed("open", name, Errno::NOENT))
+        let dir = self.dir(name)?;
+        dir.ok_or_else(|| self.failed("open", name, Errno::NOENT))
     }
 
     /// A file to read, if it is there. Opening never waits, whatever it is.

@@ -32,7 +32,7 @@ impl Workshop {
         sweep(&home)?;
         for _ in 0..MAX_TRIES {
             let name = format!("{NAME}{}", random_id()?);
-            let inside = match home.make_dir(&name) {
+            let inside = match home.make_private_dir(&name) {
                 Err(error) if is_overtaken(&error) => continue,
                 outcome => outcome?,
             };

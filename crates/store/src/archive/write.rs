@@ -101,7 +101,7 @@ pub(super) fn write(plan: &Plan, to: &File, target: &Path) -> Result<()> {
         writer.pad(part.stored.size)?;
     }
     writer.bytes(&[0; 2 * HEADER_SIZE])?;
-    writer.file.flush().map_err(|error| io_error("write", target, error))
+    writer.file.flush().map_err(|error| refused(target, error))
 }
 
 struct Writer<'a> {
@@ -150,8 +150,15 @@ impl Writer<'_> {
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| io_error("write", self.target, error))
+        self.file.write_all(bytes).map_err(|error| refused(self.target, error))
     }
+}
+
+/// What the file system says to a write; a full one is told of the room that is needed.
+fn refused(target: &Path, error: io::Error) -> Error {
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let error = io_error("write", target, error);
+    if is_full { error.with_hint("a new archive needs room for its content twice") } else { error }
 }
 
 /// Bytes of a blob in memory.

@@ -136,7 +136,7 @@ impl Traces {
         sweep(&home)?;
         let name = format!("{PREFIX}{}", random_id()?);
         self.inside = path.join(&name);
-        let inside = home.make_dir(&name)?;
+        let inside = home.make_private_dir(&name)?;
         // A sweep between the two calls may have taken it for abandoned: then it is gone, or about to be.
         if !inside.try_lock()? || !home.is_at(&inside, &name)? {
             return Err(io_error("lock", &self.inside, io::ErrorKind::NotFound.into()));
@@ -197,8 +197,9 @@ fn is_in_the_making(home: &Dir) -> Result<bool> {
 /// Removes what dead processes left: their locks are free.
 fn sweep(home: &Dir) -> Result<()> {
     for name in home.dir_names()?.iter().filter(|name| name.starts_with(PREFIX)) {
-        if let Some(left) = home.dir(name)?
-            && left.try_lock()?
+        // One that can't be opened is not ours to judge.
+        let Ok(Some(left)) = home.dir(name) else { continue };
+        if left.try_lock()?
             && let Err(error) = fs::remove_dir_all(home.path_of(name))
         {
             tracing::debug!(%error, "what a dead process left stays behind");

@@ -84,20 +84,18 @@ impl Layout {
 
 impl Repository {
     fn collect(&self, min_age: Duration, untagged: Untagged, collected: &mut Collected) -> Result<()> {
-        let cutoff = || -> Result<SystemTime> {
+        let plan = |index: &mut Index| {
             let age = SystemTime::now().checked_sub(min_age).unwrap_or(SystemTime::UNIX_EPOCH);
-            Ok(lease::oldest(&self.dir)?.map_or(age, |oldest| oldest.min(age)))
-        };
-        if untagged == Untagged::Remove {
-            // Names before content: the index is on disk before a manifest goes that it listed.
-            self.change_index(|index| self.drop_untagged(index, cutoff()?))?;
-        }
-        self.change_index(|index| {
+            let cutoff = lease::oldest(&self.dir)?.map_or(age, |oldest| oldest.min(age));
+            if untagged == Untagged::Remove {
+                self.drop_untagged(index, cutoff)?;
+            }
             let mut reached = HashSet::new();
             self.reach(index, &mut reached)?;
-            let unreached = files::all(&self.dir)?.into_iter().filter(|digest| !reached.contains(digest));
-            let cutoff = cutoff()?;
-            for digest in unreached {
+            Ok((reached, cutoff))
+        };
+        self.change_index_then(plan, |(reached, cutoff)| {
+            for digest in files::all(&self.dir)?.into_iter().filter(|digest| !reached.contains(digest)) {
                 match self.discard(&digest, cutoff)? {
                     Some(bytes) => (collected.blobs, collected.bytes) = (collected.blobs + 1, collected.bytes + bytes),
                     None => collected.kept += 1,

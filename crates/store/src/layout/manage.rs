@@ -37,7 +37,7 @@ impl Repository {
     }
 
     fn delete_manifest(&self, digest: &Digest) -> Result<()> {
-        self.change_index(|index| {
+        let remove = |index: &mut Index| {
             let at = Selector::Digest(digest.clone());
             let found = self.find_manifest(index, &at)?.ok_or_else(|| self.unknown_manifest(&at))?;
             if files::open(&self.dir, digest)?.is_none() {
@@ -46,16 +46,18 @@ impl Repository {
             let children = graph::children(&self.dir, self.limits(), &found)?;
             entries::remove(index, digest);
             self.list_orphans(index, &children)
-        })?;
-        files::remove(&self.dir, digest).map(drop)
+        };
+        self.change_index_then(remove, |()| files::remove(&self.dir, digest).map(drop))
     }
 
     fn delete_blob(&self, digest: &Digest) -> Result<()> {
         let at = Selector::Digest(digest.clone());
-        if self.find_manifest(&self.index()?, &at)?.is_some() || !files::remove(&self.dir, digest)? {
-            return Err(self.unknown_blob(digest));
-        }
-        Ok(())
+        self.change_index(|index| {
+            if self.find_manifest(index, &at)?.is_some() || !files::remove(&self.dir, digest)? {
+                return Err(self.unknown_blob(digest));
+            }
+            Ok(())
+        })
     }
 
     /// Takes an entry without a tag away, if something else leads to its manifest.

@@ -241,8 +241,23 @@ impl Repository {
     }
 
     fn change_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
-        let _queued: MutexGuard<'_, ()> = self.layout.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let _queued = self.queue();
         index::change(&self.dir, self.limits(), change)
+    }
+
+    /// Names first, then content: `then` takes away what the changed index no longer leads to, before anybody can lead
+    /// to it anew.
+    fn change_index_then<T, U>(
+        &self,
+        change: impl FnOnce(&mut Index) -> Result<T>,
+        then: impl FnOnce(T) -> Result<U>,
+    ) -> Result<U> {
+        let _queued = self.queue();
+        index::change_then(&self.dir, self.limits(), change, then)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, ()> {
+        self.layout.0.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -162,7 +162,7 @@ async fn s5_a_collector_among_many_jobs_harms_none() {
     for job in 0..4 {
         let dir = dir.path().to_owned();
         jobs.spawn(async move {
-            for number in 0..15 {
+            for number in 0..8 {
                 let draft = Layout::draft(&dir).await.unwrap();
                 // A config that all share, and that is garbage again and again.
                 put_image(draft.layout(), &here(), "shared", &[&format!("j{job}")]).await.unwrap();
@@ -181,7 +181,7 @@ async fn s5_a_collector_among_many_jobs_harms_none() {
     for job in 0..4 {
         let at = Selector::Tag(tag(&format!("j{job}")));
         layout.manifest(&here(), &at).await.unwrap();
-        let config = format!("{job} 14");
+        let config = format!("{job} 7");
         assert_eq!(read(&layout, &blob(config.as_bytes()).digest).await.unwrap(), config.as_bytes());
     }
     assert_eq!(entries(dir.path()).len(), 4);

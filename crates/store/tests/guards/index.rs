@@ -290,3 +290,21 @@ async fn an_index_may_be_there_before_its_children() {
     let refused = strict.put_manifest(&here(), &Index::new(vec![absent]).to_raw(), &[]).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::ManifestInvalid);
 }
+
+/// A put that comes while the same manifest is being deleted: what is listed afterwards is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_that_is_put_while_it_is_deleted_is_there_or_not_listed() {
+    let (layout, _dir) = layout().await;
+    for round in 0..60 {
+        let manifest = put_image(&layout, &here(), "1", &["v1"]).await.unwrap();
+        let tags_put = [tag("v1")];
+        let (here, digest) = (here(), manifest.digest().clone());
+        let (deleted, put) =
+            tokio::join!(layout.delete_manifest(&here, &digest), layout.put_manifest(&here, &manifest, &tags_put));
+        deleted.unwrap();
+        put.unwrap();
+        if !tags(&layout).await.is_empty() {
+            layout.manifest(&here, &at("v1")).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+    }
+}

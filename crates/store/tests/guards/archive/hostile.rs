@@ -88,7 +88,9 @@ async fn t6_headers_are_strict() {
     ];
     for (name, at, bytes) in cases {
         let (path, _dir) = place();
-        let mut archive = empty().end();
+        // Read leniently, most of these say 0, and all would be well.
+        let mut archive = Tar::default().file("x", "").0;
+        archive.extend(empty().end());
         archive[at..at + bytes.len()].copy_from_slice(bytes);
         if at > 0 {
             archive[148..156].fill(b' ');
@@ -106,12 +108,15 @@ async fn t19_a_truncated_archive_is_refused() {
     let (path, _dir) = place();
     make(&path, ArchiveKind::Docker, Existing::Refuse, "a config", &["v1"]).await.unwrap();
     let whole = fs::read(&path).unwrap();
+    let mut in_the_middle = 0;
     for length in (0..whole.len() - 1024).step_by(128) {
         fs::write(&path, &whole[..length]).unwrap();
         let refusal = Archive::open(&path).await.unwrap_err();
         assert_eq!(refusal.kind(), ErrorKind::NotARegistry, "{length}: {refusal}");
         assert!(refusal.to_string().contains("cut off"), "{length}: {refusal}");
+        in_the_middle += usize::from(refusal.to_string().contains("in the middle of an entry"));
     }
+    assert!(in_the_middle > 5, "{in_the_middle}");
 }
 
 #[tokio::test]
