@@ -13,6 +13,7 @@ use crate::http::policy::{Side, Supplier};
 use crate::http::{HttpClient, HyperClient};
 use crate::remote::{Inner, Remote};
 use crate::transport::Transport;
+use crate::upload::Lessons;
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
 #[derive(Debug)]
@@ -137,7 +138,7 @@ impl RemoteBuilder {
         let limits = Arc::new(self.limits);
         let http = self
             .http_client
-            .unwrap_or_else(|| Arc::new(HyperClient::new(self.http_version, limits.connect, Arc::clone(&side))));
+            .unwrap_or_else(|| Arc::new(HyperClient::new(self.http_version, &limits, Arc::clone(&side))));
         let supplier = Arc::new(Supplier { origin, realms: self.trusted_realms, side });
         let auth = Authorizer::new(
             self.host.clone(),
@@ -149,7 +150,8 @@ impl RemoteBuilder {
             user_agent.clone(),
         );
         let transport = Transport::new(http, auth, Arc::clone(&limits), Arc::clone(&supplier), user_agent);
-        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size: self.page_size }))
+        let lessons = Lessons::default();
+        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size: self.page_size, lessons }))
     }
 }
 

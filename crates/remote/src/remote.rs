@@ -13,6 +13,7 @@ use crate::builder::RemoteBuilder;
 use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::transport::{Request, Response, Transport};
+use crate::upload::Lessons;
 
 /// A registry behind HTTP.
 ///
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) limits: Arc<Limits>,
     pub(crate) page_size: Option<u32>,
+    pub(crate) lessons: Lessons,
 }
 
 impl Remote {
@@ -57,6 +59,11 @@ impl Remote {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// What this registry has taught about uploads.
+    pub(crate) fn lessons(&self) -> &Lessons {
+        &self.0.lessons
     }
 
     pub(crate) fn page_size(&self) -> Option<u32> {

@@ -11,3 +11,4 @@ mod redirect;
 mod retry;
 mod script;
 mod socket;
+mod upload;
