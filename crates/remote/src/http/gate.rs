@@ -106,7 +106,7 @@ fn gated(chunks: ByteStream, word: watch::Receiver<Word>, wait: Duration) -> Byt
 async fn refused(word: &mut watch::Receiver<Word>) {
     let is_refused = word.wait_for(|word| *word == Word::Refused).await.is_ok();
     if !is_refused && *word.borrow() == Word::Taken {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -96,9 +96,10 @@ impl Transport {
                 }
                 failed => failed,
             };
-            let decision = match request.body_can_be_sent_again() {
-                true => decide(&self.limits, outcome.trouble(), attempt, request.replay, roll()),
-                false => Decision::Stop,
+            let decision = if request.body_can_be_sent_again() {
+                decide(&self.limits, outcome.trouble(), attempt, request.replay, roll())
+            } else {
+                Decision::Stop
             };
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
             match decision {

@@ -44,7 +44,9 @@ fn at(place: Place, then: fn(Reaches) -> Fault) -> impl Fn(&str, usize) -> Optio
     }
 }
 
-fn bodies() -> [(&'static str, fn() -> BlobBody); 3] {
+type MakeBody = fn() -> BlobBody;
+
+fn bodies() -> [(&'static str, MakeBody); 3] {
     [("replayable", replayable), ("once", once), ("bytes", || BlobBody::bytes(data()))]
 }
 

@@ -70,6 +70,11 @@ struct Session {
     acknowledged: usize,
 }
 
+enum Appended {
+    Yes,
+    Refused(u16),
+}
+
 impl Model {
     pub(super) fn new(faults: impl Fn(&str, usize) -> Option<Fault> + Send + Sync + 'static) -> Self {
         Self { state: Mutex::default(), faults: Box::new(faults), largest_body: usize::MAX, takes_at_once: false }
@@ -121,7 +126,9 @@ impl Model {
         let Some(Fault { reaches, then }) = fault else { return self.act(seen, seen.body.len()) };
         match reaches {
             Reaches::Nothing => {}
-            Reaches::Half => drop(self.append(seen, seen.body.len() / 2)),
+            Reaches::Half => {
+                self.append(seen, seen.body.len() / 2);
+            }
             Reaches::All => drop(self.act(seen, seen.body.len())),
         }
         match then {
@@ -160,27 +167,27 @@ impl Model {
             }),
             "GET" => self.stands(seen, 204),
             "PATCH" => match self.append(seen, count) {
-                Ok(()) => self.stands(seen, 202),
-                Err(reply) => reply,
+                Appended::Yes => self.stands(seen, 202),
+                Appended::Refused(status) => Reply::status(status),
             },
             _ => match self.append(seen, count) {
-                Ok(()) => self.commit(seen, &digest("digest").unwrap()),
-                Err(reply) => reply,
+                Appended::Yes => self.commit(seen, &digest("digest").unwrap()),
+                Appended::Refused(status) => Reply::status(status),
             },
         }
     }
 
-    fn append(&self, seen: &Seen, count: usize) -> Result<(), Reply> {
+    fn append(&self, seen: &Seen, count: usize) -> Appended {
         self.with(|state| {
-            let Some(session) = state.sessions.get_mut(&id(seen)) else { return Err(Reply::status(404)) };
+            let Some(session) = state.sessions.get_mut(&id(seen)) else { return Appended::Refused(404) };
             let range = seen.header("content-range").map(|range| range.parse::<UploadRange>().unwrap());
             let start = range.map_or(session.bytes.len(), |range| usize::try_from(range.start).unwrap());
             state.sent_again += session.acknowledged.saturating_sub(start).min(count);
             if start != session.bytes.len() {
-                return Err(Reply::status(416));
+                return Appended::Refused(416);
             }
             session.bytes.extend_from_slice(&seen.body[..count]);
-            Ok(())
+            Appended::Yes
         })
     }
 
