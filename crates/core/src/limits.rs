@@ -60,6 +60,11 @@ pub struct Limits {
     /// Bytes that a registry may ask for as the least chunk (`OCI-Chunk-Min-Length`); such chunks are streamed. Default
     /// 256 MiB.
     pub chunk_min: u64,
+    /// Bytes of a streamed body from which on its head is sent first and the registry's leave is waited for
+    /// (`Expect: 100-continue`), so that a refusal costs no body (H12). Default 1 MiB.
+    pub expect_from: u64,
+    /// The longest wait for that leave; then the body is sent without it. Default 1 second.
+    pub expect_wait: Duration,
     /// Indexes inside indexes (M12). Default 4.
     pub index_depth: u32,
     /// Manifests that one job looks at (M12). Default 100,000.
@@ -118,6 +123,8 @@ impl Default for Limits {
             chunk: 8 * MIB,
             monolithic_put: 64 * MIB,
             chunk_min: 256 * MIB,
+            expect_from: MIB,
+            expect_wait: Duration::from_secs(1),
             index_depth: 4,
             graph_nodes: 100_000,
             referrers_rounds: 16,

@@ -15,6 +15,7 @@ use crate::http::{HttpClient, HyperClient};
 use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
 use crate::transport::Transport;
+use crate::upload::Lessons;
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
 #[derive(Debug)]
@@ -141,7 +142,7 @@ impl RemoteBuilder {
         let limits = Arc::new(self.limits);
         let http = self
             .http_client
-            .unwrap_or_else(|| Arc::new(HyperClient::new(self.http_version, limits.connect, Arc::clone(&side))));
+            .unwrap_or_else(|| Arc::new(HyperClient::new(self.http_version, &limits, Arc::clone(&side))));
         let supplier = Arc::new(Supplier { origin, realms: self.trusted_realms, side });
         let auth = Authorizer::new(
             self.host.clone(),
@@ -153,9 +154,9 @@ impl RemoteBuilder {
             user_agent.clone(),
         );
         let transport = Transport::new(http, auth, Arc::clone(&limits), Arc::clone(&supplier), user_agent);
-        let (habits, lines) = (Habits::default(), Lines::default());
+        let (habits, lessons, lines) = (Habits::default(), Lessons::default(), Lines::default());
         let page_size = self.page_size;
-        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size, habits, lines }))
+        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size, habits, lessons, lines }))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
 use crate::transport::{Request, Response, Transport};
+use crate::upload::Lessons;
 
 /// A registry behind HTTP.
 ///
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) habits: Habits,
     /// Who waits to change the referrers of a subject.
     pub(crate) lines: Lines,
+    pub(crate) lessons: Lessons,
 }
 
 impl Remote {
@@ -63,6 +65,11 @@ impl Remote {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// What this registry has taught about uploads.
+    pub(crate) fn lessons(&self) -> &Lessons {
+        &self.0.lessons
     }
 
     /// The page size to ask for: the one that was told, or the shorter one that the registry made of it.

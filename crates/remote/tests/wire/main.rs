@@ -17,3 +17,4 @@ mod retry;
 mod script;
 mod socket;
 mod tiny;
+mod upload;
