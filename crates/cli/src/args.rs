@@ -138,11 +138,46 @@ pub(crate) enum Command {
         #[arg(value_name = "REPO")]
         repository: String,
     },
-    /// Print a manifest, byte for byte as it is stored
-    Manifest {
-        /// The image
+    /// List the repositories of a registry
+    Repositories {
+        /// The registry
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+    /// List what refers to an image: signatures, attestations, bills of material
+    Referrers {
+        /// The image, or any content by its digest
         #[arg(value_name = "REF")]
         source: String,
+        /// Only those of this type
+        #[arg(long, value_name = "TYPE")]
+        artifact_type: Option<String>,
+        #[command(flatten)]
+        platform: PlatformArg,
+    },
+    /// Remove a tag alone, or, named by its digest, a manifest with all its tags
+    Delete {
+        /// What to remove
+        #[arg(value_name = "REF")]
+        target: String,
+    },
+    /// Make a blob of one repository available in another of the same registry, without sending it
+    Mount {
+        /// The blob
+        #[arg(value_name = "REPO@DIGEST")]
+        source: String,
+        /// Where it is wanted
+        #[arg(value_name = "REPO")]
+        target: String,
+    },
+    /// Print a manifest, byte for byte as it is stored, or put one
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Manifest {
+        #[command(subcommand)]
+        action: Option<ManifestAction>,
+        /// The image; one that is called `put` is written put:TAG
+        #[arg(value_name = "REF", required = true)]
+        source: Option<String>,
         #[command(flatten)]
         platform: PlatformArg,
     },
@@ -162,11 +197,51 @@ pub(crate) enum Command {
         #[command(flatten)]
         platform: PlatformArg,
     },
-    /// Print a blob
+    /// Print a blob, put one or delete one
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Blob {
+        #[command(subcommand)]
+        action: Option<BlobAction>,
+        /// The blob
+        #[arg(value_name = "REPO@DIGEST", required = true)]
+        source: Option<String>,
+    },
+}
+
+/// What is done with a manifest, other than printing it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ManifestAction {
+    /// Put a manifest, byte for byte, and move the tag to it
+    Put {
+        /// Where to; a digest is held against the bytes
+        #[arg(value_name = "REF")]
+        target: String,
+        /// The manifest; - is standard input
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+        /// What it is [default: what it says itself]
+        #[arg(long, value_name = "TYPE")]
+        media_type: Option<String>,
+    },
+}
+
+/// What is done with a blob, other than printing it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BlobAction {
+    /// Put a blob and print its digest
+    Put {
+        /// Where to; a digest is held against the bytes
+        #[arg(value_name = "REPO[@DIGEST]")]
+        target: String,
+        /// The bytes; - is standard input
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+    },
+    /// Remove a blob
+    Delete {
         /// The blob
         #[arg(value_name = "REPO@DIGEST")]
-        source: String,
+        target: String,
     },
 }
 
@@ -181,10 +256,55 @@ impl fmt::Display for Command {
             Self::Build { target, .. } => write!(f, "build {target}"),
             Self::Push { source, .. } => write!(f, "push {source}"),
             Self::Tags { repository } => write!(f, "tags of {repository}"),
-            Self::Manifest { source, .. } => write!(f, "manifest {source}"),
+            Self::Repositories { host } => write!(f, "repositories of {host}"),
+            Self::Referrers { source, .. } => write!(f, "referrers of {source}"),
+            Self::Delete { target } => write!(f, "delete {target}"),
+            Self::Mount { source, target } => write!(f, "mount {source} in {target}"),
+            Self::Manifest { action: Some(ManifestAction::Put { target, .. }), .. } => {
+                write!(f, "manifest put {target}")
+            }
+            Self::Manifest { source, .. } => write!(f, "manifest {}", source.as_deref().unwrap_or_default()),
             Self::Config { source, .. } => write!(f, "config {source}"),
             Self::Digest { source, .. } => write!(f, "digest {source}"),
-            Self::Blob { source } => write!(f, "blob {source}"),
+            Self::Blob { action: Some(BlobAction::Put { target, .. }), .. } => write!(f, "blob put {target}"),
+            Self::Blob { action: Some(BlobAction::Delete { target }), .. } => write!(f, "blob delete {target}"),
+            Self::Blob { source, .. } => write!(f, "blob {}", source.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a command line says, or clap's word for what is wrong with it.
+    fn said(line: &str) -> String {
+        let arguments = std::iter::once("gantri").chain(line.split_whitespace());
+        Cli::try_parse_from(arguments).map_or_else(|error| format!("{:?}", error.kind()), |cli| cli.command.to_string())
+    }
+
+    /// `put` and `delete` stand where a reference stands: what is called so can be named in another way.
+    #[test]
+    fn a_verb_of_blobs_and_manifests_is_told_from_a_reference() {
+        let digest = format!("put@sha256:{}", "0".repeat(64));
+        let cases = [
+            ("blob put h/a file", "blob put h/a"),
+            ("blob put h/a - --quiet", "blob put h/a"),
+            ("blob delete h/a", "blob delete h/a"),
+            ("blob h/a", "blob h/a"),
+            (&format!("blob {digest}"), &format!("blob {digest}")),
+            ("blob h/a file", "ArgumentConflict"),
+            ("blob put h/a", "MissingRequiredArgument"),
+            ("blob put", "MissingRequiredArgument"),
+            ("blob", "MissingRequiredArgument"),
+            ("manifest put h/a file --media-type x", "manifest put h/a"),
+            ("manifest put:latest", "manifest put:latest"),
+            ("manifest docker.io/library/put --platform linux/arm64", "manifest docker.io/library/put"),
+            ("manifest --platform linux/arm64 h/a", "manifest h/a"),
+            ("manifest put h/a file --platform linux/arm64", "UnknownArgument"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(said(line), expected, "{line}");
         }
     }
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use gantri_core::{Error, ErrorKind};
-use gantri_spec::{Reference, Selector, Tag};
+use gantri_spec::{Digest, Reference, Selector, Tag};
 
 /// A place that holds images, and which one of them.
 ///
 /// | written | is |
 /// | --- | --- |
 /// | `ghcr.io/a/b:v1`, `alpine`, `localhost:5000/a@sha256:…` | an image in a registry |
-/// | `oci:DIR`, `oci:DIR:TAG` | an image in an OCI image layout directory |
+/// | `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@sha256:…` | an image in an OCI image layout directory |
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Location {
@@ -22,22 +22,81 @@ pub enum Location {
     Layout(LayoutPath),
 }
 
-/// `oci:DIR[:TAG]`: an image layout directory, and a tag in it.
+impl Location {
+    /// The tag that it names.
+    pub fn tag(&self) -> Option<&Tag> {
+        match self {
+            Self::Registry(reference) => reference.tag(),
+            Self::Layout(layout) => layout.tag(),
+        }
+    }
+
+    /// The digest that it names.
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Registry(reference) => reference.digest(),
+            Self::Layout(layout) => layout.digest(),
+        }
+    }
+
+    /// What to ask the place for: the digest, else the tag, else `latest`.
+    pub fn selector(&self) -> Selector {
+        match self {
+            Self::Registry(reference) => reference.selector(),
+            Self::Layout(layout) => layout.selector(),
+        }
+    }
+
+    /// The same place, whichever image was named in it.
+    pub fn repository(&self) -> Self {
+        match self {
+            Self::Registry(reference) => {
+                Reference::new(reference.host().clone(), reference.repository().clone()).into()
+            }
+            Self::Layout(layout) => LayoutPath::new(layout.dir()).into(),
+        }
+    }
+
+    /// The image tagged `tag` in the same place.
+    pub fn at_tag(&self, tag: Tag) -> Self {
+        match self.repository() {
+            Self::Registry(reference) => reference.with_tag(tag).into(),
+            Self::Layout(layout) => layout.with_tag(tag).into(),
+        }
+    }
+
+    /// Exactly this content in the same place.
+    pub fn at_digest(&self, digest: Digest) -> Self {
+        match self.repository() {
+            Self::Registry(reference) => reference.with_digest(digest).into(),
+            Self::Layout(layout) => layout.with_digest(digest).into(),
+        }
+    }
+}
+
+/// `oci:DIR[:TAG][@DIGEST]`: an image layout directory, and an image in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LayoutPath {
     dir: PathBuf,
     tag: Option<Tag>,
+    digest: Option<Digest>,
 }
 
 impl LayoutPath {
     /// The layout in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), tag: None }
+        Self { dir: dir.into(), tag: None, digest: None }
     }
 
     /// The image tagged `tag` in it.
     pub fn with_tag(mut self, tag: Tag) -> Self {
         self.tag = Some(tag);
+        self
+    }
+
+    /// Exactly this content in it.
+    pub fn with_digest(mut self, digest: Digest) -> Self {
+        self.digest = Some(digest);
         self
     }
 
@@ -51,9 +110,18 @@ impl LayoutPath {
         self.tag.as_ref()
     }
 
-    /// What to ask the layout for: the tag, else `latest`.
+    /// The digest, if one was named.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// What to ask the layout for: the digest, else the tag, else `latest`.
     pub fn selector(&self) -> Selector {
-        Selector::Tag(self.tag.clone().unwrap_or_else(Tag::latest))
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => Selector::Digest(digest.clone()),
+            (None, Some(tag)) => Selector::Tag(tag.clone()),
+            (None, None) => Selector::Tag(Tag::latest()),
+        }
     }
 }
 
@@ -66,6 +134,7 @@ impl FromStr for LayoutPath {
         let Some(rest) = text.strip_prefix(LAYOUT_SCHEME) else {
             return Err(invalid(text, "an image layout is written oci:DIR or oci:DIR:TAG"));
         };
+        let (rest, digest) = split_digest(rest);
         // A colon can stand in a directory's name too; what can't be a tag, for it holds a slash, belongs to the directory.
         let (dir, tag) = match rest.rsplit_once(':') {
             Some((dir, tag)) if !tag.contains('/') => (dir, Some(tag)),
@@ -74,11 +143,19 @@ impl FromStr for LayoutPath {
         if dir.is_empty() {
             return Err(invalid(text, "the directory is missing"));
         }
-        let tag = tag
-            .map(Tag::from_str)
-            .transpose()
-            .map_err(|source| Error::new(ErrorKind::NameInvalid, format!("location {text:?}")).with_source(source))?;
-        Ok(Self { dir: dir.into(), tag })
+        let tag = tag.map(Tag::from_str).transpose().map_err(|error| wrong(text, error))?;
+        let digest = digest.map(Digest::from_str).transpose().map_err(|error| wrong(text, error))?;
+        Ok(Self { dir: dir.into(), tag, digest })
+    }
+}
+
+/// An `@` can stand in a directory's name too; only the digests that everybody knows are told from it.
+fn split_digest(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once('@') {
+        Some((rest, digest)) if ["sha256:", "sha512:"].iter().any(|name| digest.starts_with(name)) => {
+            (rest, Some(digest))
+        }
+        _ => (text, None),
     }
 }
 
@@ -99,10 +176,15 @@ fn invalid(text: &str, rule: &str) -> Error {
     Error::new(ErrorKind::NameInvalid, format!("location {text:?}: {rule}"))
 }
 
+fn wrong(text: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::NameInvalid, format!("location {text:?}")).with_source(error)
+}
+
 impl fmt::Display for LayoutPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{LAYOUT_SCHEME}{}", self.dir.display())?;
-        self.tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))
+        self.tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))?;
+        self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
     }
 }
 
@@ -139,6 +221,7 @@ mod tests {
             ("oci:./a/b:v1", Some(("./a/b", Some("v1")))),
             ("oci:/a:b/c", Some(("/a:b/c", None))),
             ("oci:a:b:c", Some(("a:b", Some("c")))),
+            ("oci:a@b:c", Some(("a@b", Some("c")))),
             ("ghcr.io/a/b:v1", None),
             ("alpine", None),
         ];
@@ -146,7 +229,7 @@ mod tests {
             match (text.parse::<Location>().unwrap(), layout) {
                 (Location::Layout(parsed), Some((dir, tag))) => {
                     assert_eq!((parsed.dir(), parsed.tag().map(Tag::as_str)), (Path::new(dir), tag), "{text}");
-                    assert_eq!(parsed.to_string(), text);
+                    assert_eq!((parsed.digest(), parsed.to_string().as_str()), (None, text));
                 }
                 (Location::Registry(_), None) => {}
                 (parsed, _) => panic!("{text}: {parsed:?}"),
@@ -155,8 +238,22 @@ mod tests {
     }
 
     #[test]
+    fn content_of_a_layout_is_named_by_its_digest() {
+        let digest = Digest::of(b"x");
+        for (place, tag) in [("oci:dir", None), ("oci:a@b:v1", Some("v1")), ("ghcr.io/a:v1", Some("v1"))] {
+            let text = format!("{place}@{digest}");
+            let location: Location = text.parse().unwrap();
+            assert_eq!((location.digest(), location.tag().map(Tag::as_str)), (Some(&digest), tag), "{text}");
+            assert_eq!(location.selector(), Selector::Digest(digest.clone()));
+            assert_eq!(location.to_string(), text);
+            assert_eq!(location.repository().at_digest(digest.clone()).tag(), None);
+            assert_eq!(location.at_tag(Tag::latest()).to_string(), format!("{}:latest", location.repository()));
+        }
+    }
+
+    #[test]
     fn what_is_no_location_is_refused() {
-        for text in ["oci:", "oci::v1", "oci:dir:", "oci:dir:-v", "", "Upper/case", "a b"] {
+        for text in ["oci:", "oci::v1", "oci:dir:", "oci:dir:-v", "oci:dir@sha256:abc", "", "Upper/case", "a b"] {
             assert_eq!(text.parse::<Location>().unwrap_err().kind(), ErrorKind::NameInvalid, "{text}");
         }
     }

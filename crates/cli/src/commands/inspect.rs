@@ -2,11 +2,12 @@
 
 use futures_util::TryStreamExt;
 use gantri::spec::Descriptor;
+use gantri::{Digest, Location};
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::args::{Format, Global, PlatformArg};
-use crate::context::{Context, location, reference, usage};
+use crate::context::{Context, location, usage};
 use crate::failure::Failure;
 use crate::output;
 
@@ -48,20 +49,23 @@ pub(crate) async fn digest(global: &Global, source: &str, platform: &PlatformArg
 
 /// The blob's bytes; an error at the end if they were not the ones that the digest names.
 pub(crate) async fn blob(global: &Global, source: &str) -> Result<(), Failure> {
-    let reference = reference(source)?;
-    let Some(digest) = reference.digest() else {
-        return Err(usage(format!("{source:?}: a blob is named by its digest, REPO@DIGEST")));
-    };
+    let location = location(source)?;
+    let digest = blob_digest(source, &location)?;
     if global.format == Format::Json {
         return Err(usage("--format json: a blob is printed byte for byte, as it is"));
     }
     let context = Context::new(global, None)?;
-    let blob = context.client.blob(&reference, digest).await;
-    let mut chunks = context.outcome(&reference.clone().into(), blob).await?.into_stream();
+    let blob = context.client.blob(&location, digest).await;
+    let mut chunks = context.outcome(&location, blob).await?.into_stream();
     while let Some(chunk) = chunks.try_next().await.map_err(|error| error.during(format_args!("blob {source}")))? {
         output::raw(chunk).await?;
     }
     Ok(())
+}
+
+/// The digest that names a blob; a tag beside it means nothing.
+pub(super) fn blob_digest<'a>(typed: &str, blob: &'a Location) -> Result<&'a Digest, Failure> {
+    blob.digest().ok_or_else(|| usage(format!("{typed:?}: a blob is named by its digest, REPO@DIGEST")))
 }
 
 fn raw_json(bytes: &[u8]) -> Option<&RawValue> {

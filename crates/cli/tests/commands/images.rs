@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use test_support::{Running, Scene};
 
-use crate::{prints, scene, serve, trees};
+use crate::{json, prints, scene, serve, trees};
 
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -18,11 +18,6 @@ fn registry(scene: &Scene) -> (Running, String) {
     let (v1, v2) = (format!("{host}/team/app:v1"), format!("{host}/team/app:v2"));
     assert_eq!(prints(scene, &["push", "oci:images:v1", &v1, &v2]), "D1\n");
     (running, format!("{host}/team/app"))
-}
-
-fn json(scene: &Scene, arguments: &[&str]) -> Value {
-    let printed = prints(scene, &[arguments, &["--format", "json"]].concat());
-    serde_json::from_str(&printed).unwrap()
 }
 
 #[test]

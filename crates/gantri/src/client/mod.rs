@@ -1,0 +1,170 @@
+//! The paved path: one value for every registry and layout, one method for each job.
+
+mod builder;
+mod list;
+mod places;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantri_core::{Error, Limits, Observer, Registry, Result};
+use gantri_image::{ImageBuilder, Layer, PackOptions, Present, PullOptions, PushOptions, Unpack, Unpacked, pull, push};
+use gantri_spec::{Descriptor, Platform, Reference, RepositoryName, Selector, Tag};
+use gantri_store::Layout;
+
+use self::places::{Opened, layout_repository};
+use crate::location::{LayoutPath, Location};
+use crate::registries::Registries;
+
+pub use self::builder::ClientBuilder;
+pub use self::write::Mounted;
+
+/// Speaks to every registry and image layout. Clones are cheap and share connections, tokens and pauses.
+#[derive(Clone, Debug)]
+pub struct Client {
+    registries: Arc<Registries>,
+    platform: Platform,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+}
+
+/// What a pull gave.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Pulled {
+    /// The image's manifest.
+    pub manifest: Descriptor,
+    /// Where it is now, with its tag there.
+    pub target: LayoutPath,
+}
+
+impl Client {
+    /// A client that is anonymous, asks for this machine's platform, and speaks https but to loopback hosts.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// Fetches the image for the client's platform into a layout, which is made if it is not there.
+    ///
+    /// Exactly one request for each manifest and blob; what the layout holds already is not asked for. The image is tagged
+    /// as `target` says, else as `source` does, else not at all.
+    ///
+    /// # Errors
+    /// `PlatformUnknown`, listing what there is; those of [`Pull`](gantri_core::Pull); `DigestMismatch`, `SizeMismatch`; `Io`.
+    ///
+    /// # Cancel safety
+    /// A layout that was not there before appears complete, or not at all. In one that was, verified blobs stay for the
+    /// next time, and the image becomes visible last.
+    pub async fn pull(&self, source: &Location, target: &LayoutPath) -> Result<Pulled> {
+        let pulled = async {
+            let place = self.open(source).await?;
+            let draft = Layout::draft(target.dir()).await?;
+            let tags: Vec<Tag> = target.tag().cloned().or_else(|| tag_of(&place.selector)).into_iter().collect();
+            let layout = Arc::new(draft.layout().clone());
+            let manifest = self.bring(place, layout, &layout_repository()?, &tags, Present::Verified).await?;
+            draft.publish().await?;
+            let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
+            Ok(Pulled { manifest, target })
+        };
+        pulled.await.map_err(|error: Error| error.during(format_args!("pull {source}")))
+    }
+
+    /// Pushes an image of a layout to a registry, under the reference's tag (`latest` if it names none).
+    ///
+    /// Blobs that the registry has are not sent. An index is not pushed whole: the client's platform is.
+    ///
+    /// # Errors
+    /// Those of [`Push`](gantri_core::Push).
+    ///
+    /// # Cancel safety
+    /// The tag moves last.
+    pub async fn push(&self, source: &LayoutPath, target: &Reference) -> Result<Descriptor> {
+        let pushed = async {
+            let place = self.open(&source.clone().into()).await?;
+            let registry = self.registries.at(target.host())?;
+            let tags = match target.selector() {
+                Selector::Tag(tag) => vec![tag],
+                Selector::Digest(_) => Vec::new(),
+            };
+            self.bring(place, registry, target.repository(), &tags, Present::Trusted).await
+        };
+        pushed.await.map_err(|error: Error| error.during(format_args!("push {target}")))
+    }
+
+    /// Fetches the image for the client's platform and unpacks it to a root file system at `dir`, which must not exist or
+    /// be empty.
+    ///
+    /// # Errors
+    /// Those of [`pull`](Self::pull); `Conflict` if `dir` holds something; `LayerInvalid`, `LimitExceeded`.
+    ///
+    /// # Cancel safety
+    /// Atomic: `dir` appears complete, or not at all.
+    pub async fn unpack(&self, source: &Location, dir: &Path) -> Result<Unpacked> {
+        let unpacked = async {
+            let Opened { registry, repository, selector } = self.open(source).await?;
+            Unpack::new(registry, repository, selector)
+                .platform(self.platform.clone())
+                .limits(self.limits.clone())
+                .observer(Arc::clone(&self.observer))
+                .to(dir)
+                .await
+        };
+        unpacked.await.map_err(|error: Error| error.during(format_args!("unpack {source}")))
+    }
+
+    /// Packs directories as the layers of an image, lowest first, and puts it into a layout, which is made if it is not
+    /// there. The same trees give the same digest on every machine.
+    ///
+    /// # Errors
+    /// `Io`, naming the file that can't be read or written.
+    ///
+    /// # Cancel safety
+    /// Atomic: the image becomes visible last.
+    pub async fn build(&self, layers: &[PathBuf], target: &LayoutPath) -> Result<Descriptor> {
+        let built = async {
+            let draft = Layout::draft(target.dir()).await?;
+            let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
+            let mut image = ImageBuilder::new(self.platform.clone());
+            for dir in layers {
+                image = image.with_layer(Layer::pack(dir, draft.scratch_dir(), PackOptions::default()).await?);
+            }
+            let image = image.build();
+            let manifest = image.manifest.descriptor().clone();
+            let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
+            push(image, draft.layout(), &layout_repository()?, &tags, &options).await?;
+            draft.publish().await?;
+            Ok(manifest)
+        };
+        built.await.map_err(|error: Error| error.during(format_args!("build {target}")))
+    }
+}
+
+impl Client {
+    /// One image from a place into a registry.
+    async fn bring(
+        &self,
+        from: Opened,
+        target: Arc<dyn Registry>,
+        repository: &RepositoryName,
+        tags: &[Tag],
+        present: Present,
+    ) -> Result<Descriptor> {
+        let mut options = PullOptions::default();
+        options.platform = self.platform.clone();
+        options.limits = self.limits.clone();
+        options.observer = Arc::clone(&self.observer);
+        options.present = present;
+        let Opened { registry, repository: from, selector } = from;
+        let resolved = pull(registry, &from, &selector, target, repository, tags, &options).await?;
+        Ok(resolved.manifest.descriptor().clone())
+    }
+}
+
+fn tag_of(selector: &Selector) -> Option<Tag> {
+    match selector {
+        Selector::Tag(tag) => Some(tag.clone()),
+        Selector::Digest(_) => None,
+    }
+}
