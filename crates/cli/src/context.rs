@@ -80,6 +80,26 @@ pub(crate) fn layout(text: &str) -> Result<LayoutPath, Failure> {
     text.parse().map_err(Failure::Usage)
 }
 
+/// An image in a local place: a layout or an archive.
+pub(crate) fn local(text: &str) -> Result<Location, Failure> {
+    match location(text)? {
+        Location::Registry(_) => Err(usage(format!(
+            "{text:?}: a layout or an archive is wanted here, oci:DIR[:TAG], oci-archive:FILE[:TAG] or \
+             docker-archive:FILE[:NAME]"
+        ))),
+        local => Ok(local),
+    }
+}
+
+/// A local place for an image. What it is called there is a tag; its digest it brings along.
+pub(crate) fn local_target(text: &str) -> Result<Location, Failure> {
+    let target = local(text)?;
+    match target.digest() {
+        Some(_) => Err(usage(format!("{text:?}: a target is named by a tag, not by a digest"))),
+        None => Ok(target),
+    }
+}
+
 /// An image in a registry.
 pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
     match location(text)? {

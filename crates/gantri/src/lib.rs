@@ -20,7 +20,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`client`] | [`Client`]: pull, unpack, push, build, list, inspect, put, mount, delete |
-//! | [`location`] | [`Location`]: a registry reference, or `oci:DIR[:TAG]` |
+//! | [`location`] | [`Location`]: a registry reference, `oci:DIR[:TAG]`, or an archive |
 //! | [`config`] | configuration files of the ecosystem, read when asked |
 
 pub mod client;
@@ -45,5 +45,5 @@ pub use gantri_core::{
 pub use gantri_image::{Resolved, Unpacked};
 pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
-pub use gantri_store::Layout;
-pub use location::{LayoutPath, Location};
+pub use gantri_store::{Archive, Layout};
+pub use location::{ArchivePath, LayoutPath, Location};

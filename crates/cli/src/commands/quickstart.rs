@@ -60,7 +60,7 @@ async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Resu
 
     let made = LayoutPath::new(here.join("made")).with_tag(tag(&image));
     step(&format!("build {made} {}", words(layers)), "directories as the layers of an image").await?;
-    let built = context.client.build(layers, &made).await?;
+    let built = context.client.build(layers, &made.clone().into()).await?;
     output::line(&format!("{} with {} layers", built.digest, layers.len())).await?;
 
     step(&format!("push {made} {image}"), "to the registry").await?;
@@ -71,7 +71,7 @@ async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Resu
 
     let pulled = LayoutPath::new(here.join("pulled")).with_tag(tag(&image));
     step(&format!("pull {image} {pulled}"), "back, into an image layout").await?;
-    let manifest = context.client.pull(&location(&image.to_string())?, &pulled).await?.manifest;
+    let manifest = context.client.pull(&image.clone().into(), &pulled.into()).await?.manifest;
     if manifest.digest != built.digest {
         return Err(differs(format!("pulled {}, but built {}", manifest.digest, built.digest)));
     }

@@ -9,12 +9,11 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gantri_core::{Error, Limits, Observer, Registry, Result};
+use gantri_core::{Error, ErrorKind, Limits, Observer, Registry, Result};
 use gantri_image::{ImageBuilder, Layer, PackOptions, Present, PullOptions, PushOptions, Unpack, Unpacked, pull, push};
 use gantri_spec::{Descriptor, Platform, Reference, RepositoryName, Selector, Tag};
-use gantri_store::Layout;
 
-use self::places::{Opened, layout_repository};
+use self::places::Opened;
 use crate::location::{LayoutPath, Location};
 use crate::registries::Registries;
 
@@ -37,7 +36,7 @@ pub struct Pulled {
     /// The image's manifest.
     pub manifest: Descriptor,
     /// Where it is now, with its tag there.
-    pub target: LayoutPath,
+    pub target: Location,
 }
 
 impl Client {
@@ -46,26 +45,30 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// Fetches the image for the client's platform into a layout, which is made if it is not there.
+    /// Fetches the image for the client's platform into a layout, which is made if it is not there, or into an archive, which
+    /// is added to if it is there.
     ///
-    /// Exactly one request for each manifest and blob; what the layout holds already is not asked for. The image is tagged
-    /// as `target` says, else as `source` does, else not at all.
+    /// Exactly one request for each manifest and blob; what a layout holds already is not asked for. The image is tagged as
+    /// `target` says, else as `source` does, else not at all.
     ///
     /// # Errors
     /// `PlatformUnknown`, listing what there is; those of [`Pull`](gantri_core::Pull); `DigestMismatch`, `SizeMismatch`; `Io`.
     ///
     /// # Cancel safety
-    /// A layout that was not there before appears complete, or not at all. In one that was, verified blobs stay for the
-    /// next time, and the image becomes visible last.
-    pub async fn pull(&self, source: &Location, target: &LayoutPath) -> Result<Pulled> {
+    /// A layout that was not there before appears complete, or not at all; so does what an archive gains. In a layout that
+    /// was there, verified blobs stay for the next time, and the image becomes visible last.
+    pub async fn pull(&self, source: &Location, target: &Location) -> Result<Pulled> {
         let pulled = async {
-            let place = self.open(source).await?;
-            let draft = Layout::draft(target.dir()).await?;
-            let tags: Vec<Tag> = target.tag().cloned().or_else(|| tag_of(&place.selector)).into_iter().collect();
-            let layout = Arc::new(draft.layout().clone());
-            let manifest = self.bring(place, layout, &layout_repository()?, &tags, Present::Verified).await?;
-            draft.publish().await?;
-            let target = tags.into_iter().fold(LayoutPath::new(target.dir()), LayoutPath::with_tag);
+            let from = self.open(source).await?;
+            let store = self.store(target, from.name.as_ref()).await?;
+            let tags: Vec<Tag> = target.tag().cloned().or_else(|| from.tag.clone()).into_iter().collect();
+            let registry = Arc::clone(&store.registry);
+            let manifest = self.bring(from, registry, &store.repository, &tags, Present::Verified).await?;
+            store.publish().await?;
+            let target = match tags.into_iter().next().filter(|_| target.tag().is_none()) {
+                Some(tag) => target.at_tag(tag),
+                None => target.clone(),
+            };
             Ok(Pulled { manifest, target })
         };
         pulled.await.map_err(|error: Error| error.during(format_args!("pull {source}")))
@@ -103,7 +106,7 @@ impl Client {
     /// Atomic: `dir` appears complete, or not at all.
     pub async fn unpack(&self, source: &Location, dir: &Path) -> Result<Unpacked> {
         let unpacked = async {
-            let Opened { registry, repository, selector } = self.open(source).await?;
+            let Opened { registry, repository, selector, .. } = self.open(source).await?;
             Unpack::new(registry, repository, selector)
                 .platform(self.platform.clone())
                 .limits(self.limits.clone())
@@ -115,26 +118,30 @@ impl Client {
     }
 
     /// Packs directories as the layers of an image, lowest first, and puts it into a layout, which is made if it is not
-    /// there. The same trees give the same digest on every machine.
+    /// there, or into an archive, which is added to if it is there. The same trees give the same digest on every machine.
     ///
     /// # Errors
-    /// `Io`, naming the file that can't be read or written.
+    /// `Io`, naming the file that can't be read or written; `Unsupported` for a registry: it is built first, then pushed.
     ///
     /// # Cancel safety
     /// Atomic: the image becomes visible last.
-    pub async fn build(&self, layers: &[PathBuf], target: &LayoutPath) -> Result<Descriptor> {
+    pub async fn build(&self, layers: &[PathBuf], target: &Location) -> Result<Descriptor> {
         let built = async {
-            let draft = Layout::draft(target.dir()).await?;
-            let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
+            let store = self.store(target, None).await?;
+            let Some(scratch) = store.scratch_dir() else {
+                let what = "an image is built in a layout or an archive, and pushed from there";
+                return Err(Error::new(ErrorKind::Unsupported, what));
+            };
             let mut image = ImageBuilder::new(self.platform.clone());
             for dir in layers {
-                image = image.with_layer(Layer::pack(dir, draft.scratch_dir(), PackOptions::default()).await?);
+                image = image.with_layer(Layer::pack(dir, scratch, PackOptions::default()).await?);
             }
             let image = image.build();
             let manifest = image.manifest.descriptor().clone();
+            let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
             let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
-            push(image, draft.layout(), &layout_repository()?, &tags, &options).await?;
-            draft.publish().await?;
+            push(image, &*store.registry, &store.repository, &tags, &options).await?;
+            store.publish().await?;
             Ok(manifest)
         };
         built.await.map_err(|error: Error| error.during(format_args!("build {target}")))
@@ -156,15 +163,8 @@ impl Client {
         options.limits = self.limits.clone();
         options.observer = Arc::clone(&self.observer);
         options.present = present;
-        let Opened { registry, repository: from, selector } = from;
+        let Opened { registry, repository: from, selector, .. } = from;
         let resolved = pull(registry, &from, &selector, target, repository, tags, &options).await?;
         Ok(resolved.manifest.descriptor().clone())
-    }
-}
-
-fn tag_of(selector: &Selector) -> Option<Tag> {
-    match selector {
-        Selector::Tag(tag) => Some(tag.clone()),
-        Selector::Digest(_) => None,
     }
 }

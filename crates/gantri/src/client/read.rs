@@ -19,7 +19,7 @@ impl Client {
     /// Only reads.
     pub async fn manifest(&self, source: &Location) -> Result<RawManifest> {
         let manifest = async {
-            let Opened { registry, repository, selector } = self.open(source).await?;
+            let Opened { registry, repository, selector, .. } = self.open(source).await?;
             registry.manifest(&repository, &selector).await
         };
         manifest.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
@@ -34,7 +34,7 @@ impl Client {
     /// Only reads.
     pub async fn resolve(&self, source: &Location) -> Result<Descriptor> {
         let resolved = async {
-            let Opened { registry, repository, selector } = self.open(source).await?;
+            let Opened { registry, repository, selector, .. } = self.open(source).await?;
             registry.resolve_manifest(&repository, &selector).await
         };
         resolved.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
@@ -49,7 +49,7 @@ impl Client {
     /// Only reads.
     pub async fn image(&self, source: &Location) -> Result<Resolved> {
         let image = async {
-            let Opened { registry, repository, selector } = self.open(source).await?;
+            let Opened { registry, repository, selector, .. } = self.open(source).await?;
             resolve(registry.as_ref(), &repository, &selector, &self.platform, &self.limits).await
         };
         image.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))

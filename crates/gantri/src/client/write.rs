@@ -29,9 +29,9 @@ impl Client {
     /// Atomic: it happened or it did not.
     pub async fn put_blob(&self, target: &Location, blob: &Descriptor, body: BlobBody) -> Result<()> {
         let put = async {
-            let target = self.target(target).await?;
-            target.registry.put_blob(&target.repository, blob, body).await?;
-            target.publish().await
+            let store = self.writable(target).await?;
+            store.registry.put_blob(&store.repository, blob, body).await?;
+            store.publish().await
         };
         put.await.map_err(|error: Error| error.during(format_args!("blob put {target}")))
     }
@@ -53,10 +53,10 @@ impl Client {
     ) -> Result<Descriptor> {
         let put = async {
             let filling = Filling::new(chunks, expected)?;
-            let target = self.target(target).await?;
-            let upload = target.registry.start_upload(&target.repository, filling.hasher.algorithm()).await?;
+            let store = self.writable(target).await?;
+            let upload = store.registry.start_upload(&store.repository, filling.hasher.algorithm()).await?;
             let stored = self.upload(upload, filling).await?;
-            target.publish().await?;
+            store.publish().await?;
             Ok(stored)
         };
         put.await.map_err(|error: Error| error.during(format_args!("blob put {target}")))
@@ -73,9 +73,9 @@ impl Client {
     pub async fn put_manifest(&self, target: &Location, manifest: &RawManifest) -> Result<PutManifest> {
         let put = async {
             let tags = tags_for(target, manifest.digest())?;
-            let target = self.target(target).await?;
-            let put = target.registry.put_manifest(&target.repository, manifest, &tags).await?;
-            target.publish().await?;
+            let store = self.writable(target).await?;
+            let put = store.registry.put_manifest(&store.repository, manifest, &tags).await?;
+            store.publish().await?;
             Ok(put)
         };
         put.await.map_err(|error: Error| error.during(format_args!("manifest put {target}")))

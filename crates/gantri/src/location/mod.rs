@@ -1,11 +1,16 @@
-//! Where an image is: in a registry, or in an OCI image layout on disk. Grammar only; nothing is looked up here.
+//! Where an image is: in a registry, in an OCI image layout, or in an archive. Grammar only; nothing is looked up here.
+
+mod archive;
+mod layout;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use gantri_core::{Error, ErrorKind};
-use gantri_spec::{Digest, Reference, Selector, Tag};
+use gantri_spec::{Digest, Reference, Tag};
+
+pub use self::archive::ArchivePath;
+pub use self::layout::LayoutPath;
 
 /// A place that holds images, and which one of them.
 ///
@@ -13,6 +18,8 @@ use gantri_spec::{Digest, Reference, Selector, Tag};
 /// | --- | --- |
 /// | `ghcr.io/a/b:v1`, `alpine`, `localhost:5000/a@sha256:…` | an image in a registry |
 /// | `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@sha256:…` | an image in an OCI image layout directory |
+/// | `oci-archive:FILE[:TAG]` | an image in a tar archive of an OCI image layout |
+/// | `docker-archive:FILE[:NAME[:TAG]]` | an image in an archive as `docker save` writes it |
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Location {
@@ -20,6 +27,8 @@ pub enum Location {
     Registry(Reference),
     /// An image in an OCI image layout directory.
     Layout(LayoutPath),
+    /// An image in an archive.
+    Archive(ArchivePath),
 }
 
 impl Location {
@@ -28,6 +37,7 @@ impl Location {
         match self {
             Self::Registry(reference) => reference.tag(),
             Self::Layout(layout) => layout.tag(),
+            Self::Archive(archive) => archive.tag(),
         }
     }
 
@@ -36,14 +46,7 @@ impl Location {
         match self {
             Self::Registry(reference) => reference.digest(),
             Self::Layout(layout) => layout.digest(),
-        }
-    }
-
-    /// What to ask the place for: the digest, else the tag, else `latest`.
-    pub fn selector(&self) -> Selector {
-        match self {
-            Self::Registry(reference) => reference.selector(),
-            Self::Layout(layout) => layout.selector(),
+            Self::Archive(archive) => archive.digest(),
         }
     }
 
@@ -54,6 +57,7 @@ impl Location {
                 Reference::new(reference.host().clone(), reference.repository().clone()).into()
             }
             Self::Layout(layout) => LayoutPath::new(layout.dir()).into(),
+            Self::Archive(archive) => ArchivePath::new(archive.kind(), archive.file()).into(),
         }
     }
 
@@ -62,6 +66,7 @@ impl Location {
         match self.repository() {
             Self::Registry(reference) => reference.with_tag(tag).into(),
             Self::Layout(layout) => layout.with_tag(tag).into(),
+            Self::Archive(archive) => archive.with_tag(tag).into(),
         }
     }
 
@@ -70,86 +75,12 @@ impl Location {
         match self.repository() {
             Self::Registry(reference) => reference.with_digest(digest).into(),
             Self::Layout(layout) => layout.with_digest(digest).into(),
+            Self::Archive(archive) => archive.with_digest(digest).into(),
         }
     }
 }
 
-/// `oci:DIR[:TAG][@DIGEST]`: an image layout directory, and an image in it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LayoutPath {
-    dir: PathBuf,
-    tag: Option<Tag>,
-    digest: Option<Digest>,
-}
-
-impl LayoutPath {
-    /// The layout in `dir`.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), tag: None, digest: None }
-    }
-
-    /// The image tagged `tag` in it.
-    pub fn with_tag(mut self, tag: Tag) -> Self {
-        self.tag = Some(tag);
-        self
-    }
-
-    /// Exactly this content in it.
-    pub fn with_digest(mut self, digest: Digest) -> Self {
-        self.digest = Some(digest);
-        self
-    }
-
-    /// The directory.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// The tag, if one was named.
-    pub fn tag(&self) -> Option<&Tag> {
-        self.tag.as_ref()
-    }
-
-    /// The digest, if one was named.
-    pub fn digest(&self) -> Option<&Digest> {
-        self.digest.as_ref()
-    }
-
-    /// What to ask the layout for: the digest, else the tag, else `latest`.
-    pub fn selector(&self) -> Selector {
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => Selector::Digest(digest.clone()),
-            (None, Some(tag)) => Selector::Tag(tag.clone()),
-            (None, None) => Selector::Tag(Tag::latest()),
-        }
-    }
-}
-
-const LAYOUT_SCHEME: &str = "oci:";
-
-impl FromStr for LayoutPath {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let Some(rest) = text.strip_prefix(LAYOUT_SCHEME) else {
-            return Err(invalid(text, "an image layout is written oci:DIR or oci:DIR:TAG"));
-        };
-        let (rest, digest) = split_digest(rest);
-        // A colon can stand in a directory's name too; what can't be a tag, for it holds a slash, belongs to the directory.
-        let (dir, tag) = match rest.rsplit_once(':') {
-            Some((dir, tag)) if !tag.contains('/') => (dir, Some(tag)),
-            _ => (rest, None),
-        };
-        if dir.is_empty() {
-            return Err(invalid(text, "the directory is missing"));
-        }
-        let tag = tag.map(Tag::from_str).transpose().map_err(|error| wrong(text, error))?;
-        let digest = digest.map(Digest::from_str).transpose().map_err(|error| wrong(text, error))?;
-        Ok(Self { dir: dir.into(), tag, digest })
-    }
-}
-
-/// An `@` can stand in a directory's name too; only the digests that everybody knows are told from it.
+/// An `@` can stand in the name of a directory or file too; only the digests that everybody knows are told from it.
 fn split_digest(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once('@') {
         Some((rest, digest)) if ["sha256:", "sha512:"].iter().any(|name| digest.starts_with(name)) => {
@@ -163,8 +94,11 @@ impl FromStr for Location {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        if text.starts_with(LAYOUT_SCHEME) {
+        if text.starts_with(layout::SCHEME) {
             return text.parse().map(Self::Layout);
+        }
+        if archive::SCHEMES.iter().any(|(scheme, _)| text.starts_with(scheme)) {
+            return text.parse().map(Self::Archive);
         }
         text.parse()
             .map(Self::Registry)
@@ -180,19 +114,12 @@ fn wrong(text: &str, error: impl std::error::Error + Send + Sync + 'static) -> E
     Error::new(ErrorKind::NameInvalid, format!("location {text:?}")).with_source(error)
 }
 
-impl fmt::Display for LayoutPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{LAYOUT_SCHEME}{}", self.dir.display())?;
-        self.tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))?;
-        self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
-    }
-}
-
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry(reference) => reference.fmt(f),
             Self::Layout(layout) => layout.fmt(f),
+            Self::Archive(archive) => archive.fmt(f),
         }
     }
 }
@@ -209,8 +136,16 @@ impl From<LayoutPath> for Location {
     }
 }
 
+impl From<ArchivePath> for Location {
+    fn from(archive: ArchivePath) -> Self {
+        Self::Archive(archive)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -240,11 +175,15 @@ mod tests {
     #[test]
     fn content_of_a_layout_is_named_by_its_digest() {
         let digest = Digest::of(b"x");
-        for (place, tag) in [("oci:dir", None), ("oci:a@b:v1", Some("v1")), ("ghcr.io/a:v1", Some("v1"))] {
+        for (place, tag) in [
+            ("oci:dir", None),
+            ("oci:a@b:v1", Some("v1")),
+            ("ghcr.io/a:v1", Some("v1")),
+            ("oci-archive:a:v1", Some("v1")),
+        ] {
             let text = format!("{place}@{digest}");
             let location: Location = text.parse().unwrap();
             assert_eq!((location.digest(), location.tag().map(Tag::as_str)), (Some(&digest), tag), "{text}");
-            assert_eq!(location.selector(), Selector::Digest(digest.clone()));
             assert_eq!(location.to_string(), text);
             assert_eq!(location.repository().at_digest(digest.clone()).tag(), None);
             assert_eq!(location.at_tag(Tag::latest()).to_string(), format!("{}:latest", location.repository()));
