@@ -29,6 +29,8 @@ pub enum Event<'a> {
     },
     /// It was at the target already.
     Skipped(&'a Descriptor),
+    /// Another repository of the target had it, and it was made available from there: no byte passed.
+    Mounted(&'a Descriptor),
     /// It is done and verified.
     Finished(&'a Descriptor),
     /// The user should know this; the job goes on.

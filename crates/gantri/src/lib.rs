@@ -19,7 +19,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`client`] | [`Client`]: pull, unpack, push, build, list, inspect, put, mount, delete |
+//! | [`client`] | [`Client`]: pull, unpack, push, copy, tag, attach, build, list, inspect, put, mount, delete |
 //! | [`location`] | [`Location`]: a registry reference, `oci:DIR[:TAG]`, or an archive |
 //! | [`config`] | configuration files of the ecosystem, read when asked |
 
@@ -36,13 +36,15 @@ pub use gantri_server as server;
 pub use gantri_spec as spec;
 pub use gantri_store as store;
 
-pub use client::{Client, ClientBuilder, Mounted, Pulled};
+pub use client::{Client, ClientBuilder, Extent, Mounted, Pulled};
 pub use gantri_core::error::display_untrusted;
 pub use gantri_core::{
     BlobBody, BlobReader, BlobUpload, ByteStream, Discover, Error, ErrorKind, Event, Limits, Manage, Memory,
     NoObserver, Observer, Pull, PullExt, Push, PutManifest, Registry, Result,
 };
-pub use gantri_image::{Resolved, Unpacked};
+pub use gantri_image::{
+    Action, Artifact, Copied, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked, UnpackedArtifact,
+};
 pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
 pub use gantri_store::{Archive, Layout};

@@ -1,17 +1,16 @@
 //! One image from any registry into any other: a layout, say.
 //!
-//! Decides which image is meant ([`resolve`](mod@crate::resolve)) and where its bytes come from; sending them in the right
-//! order is [`push`](mod@crate::push)'s business, so that there is one way for an image to arrive anywhere.
+//! Decides which image is meant ([`resolve`](mod@crate::resolve)); bringing it over is [`copy`](mod@crate::copy)'s business,
+//! so that there is one way for an image to get from one place to another.
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use futures_util::stream::{StreamExt, TryStreamExt, once};
-use gantri_core::{BlobBody, ByteStream, Limits, NoObserver, Observer, Pull, Registry, Result};
+use gantri_core::{ByteStream, Limits, NoObserver, Observer, Pull, Result};
 use gantri_spec::{ByteRange, Descriptor, Platform, RepositoryName, Selector, Tag};
 
-use crate::progress::counted;
-use crate::push::{Blob, Image, Present, PushOptions, push};
+use crate::copy::{CopyItem, CopyOptions, bring};
+use crate::place::Place;
 use crate::resolve::{Resolved, resolve};
 
 /// How an image is pulled.
@@ -24,18 +23,11 @@ pub struct PullOptions {
     pub limits: Limits,
     /// Hears of each blob and of the manifest.
     pub observer: Arc<dyn Observer>,
-    /// When a blob that the target has need not be fetched. Default: when it is verified there.
-    pub present: Present,
 }
 
 impl Default for PullOptions {
     fn default() -> Self {
-        Self {
-            platform: Platform::host(),
-            limits: Limits::default(),
-            observer: Arc::new(NoObserver),
-            present: Present::Verified,
-        }
+        Self { platform: Platform::host(), limits: Limits::default(), observer: Arc::new(NoObserver) }
     }
 }
 
@@ -46,42 +38,22 @@ impl Default for PullOptions {
 /// them before anyone can see them.
 ///
 /// # Errors
-/// As [`resolve`] and [`push`]; a failure of the source while a blob is read comes out with its own kind.
+/// As [`resolve`] and [`copy`](crate::copy()); a failure of the source while a blob is read comes out with its own kind.
 ///
 /// # Cancel safety
 /// Blobs that arrived stay; the manifest is there with all its content, or not at all.
 pub async fn pull(
-    source: Arc<dyn Pull>,
-    repo: &RepositoryName,
+    source: &Place,
     at: &Selector,
-    target: Arc<dyn Registry>,
-    target_repo: &RepositoryName,
+    target: &Place,
     tags: &[Tag],
     options: &PullOptions,
 ) -> Result<Resolved> {
-    let resolved = resolve(&*source, repo, at, &options.platform, &options.limits).await?;
-    let blobs = [&resolved.image.config].into_iter().chain(&resolved.image.layers);
-    let blobs = blobs.map(|blob| from(&source, repo, blob, &options.observer)).collect();
-    let image = Image::new(resolved.manifest.clone(), blobs);
-    let push_options = PushOptions::new(options.limits.clone(), Arc::clone(&options.observer)).present(options.present);
-    push(image, &*target, target_repo, tags, &push_options).await?;
+    let resolved = resolve(&*source.registry, &source.repo, at, &options.platform, &options.limits).await?;
+    let copy_options = CopyOptions::default().limits(options.limits.clone()).observer(Arc::clone(&options.observer));
+    let item = CopyItem::new(source.clone(), at.clone(), target.clone(), tags.to_vec());
+    bring(&item, resolved.manifest.clone(), &copy_options).await?;
     Ok(resolved)
-}
-
-/// A blob that is asked for when its sink begins to read, and again, where it was, if it has to go on.
-fn from(source: &Arc<dyn Pull>, repo: &RepositoryName, blob: &Descriptor, observer: &Arc<dyn Observer>) -> Blob {
-    let (source, repo, observer) = (Arc::clone(source), repo.clone(), Arc::clone(observer));
-    let descriptor = blob.clone();
-    let open = move |range| {
-        let (source, repo, observer) = (Arc::clone(&source), repo.clone(), Arc::clone(&observer));
-        let descriptor = descriptor.clone();
-        async move {
-            let reader = source.blob(&repo, &descriptor.digest, range).await?;
-            Ok(reader.map_chunks(|chunks| counted(chunks, descriptor, observer)))
-        }
-        .boxed()
-    };
-    Blob::new(blob.clone(), BlobBody::read(open))
 }
 
 /// The chunks of a blob as they come, **not verified**: whoever reads them must. Nothing is asked for before the first

@@ -1,16 +1,19 @@
-//! An image into a registry: content before names.
+//! Images that are made here, into registries: content before names.
 //!
-//! Decides what is sent and in which order: what the target has is skipped, each digest is sent once, config and layers
-//! at the same time, and the manifest with its tags only when all of them are there. How a blob is sent is the
-//! registry's business.
+//! Decides what is sent and in which order: config and layers at the same time, and the manifest with its tags only when
+//! all of them are there. How a blob arrives, each once, is [`transfer`](crate::transfer)'s business. What lies in a registry
+//! already, a layout say, is [`copy`](mod@crate::copy)'s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::try_join;
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use gantri_core::{BlobBody, Error, ErrorKind, Event, Limits, NoObserver, Observer, PutManifest, Registry, Result};
-use gantri_spec::{ByteRange, Descriptor, Digest, RawManifest, RepositoryName, Tag};
+use gantri_core::{BlobBody, Error, ErrorKind, Event, Limits, NoObserver, Observer, PutManifest, Result};
+use gantri_spec::{Descriptor, Digest, RawManifest, Tag};
+
+use crate::place::Place;
+use crate::transfer::{Mode, Supply, Transfers, Turn, at_side};
 
 /// An image ready to be sent: a manifest, and the blobs that it names.
 #[derive(Debug)]
@@ -46,39 +49,39 @@ impl Blob {
     }
 }
 
-/// When a blob that the target has need not be sent.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// An image, and where it goes.
+#[derive(Debug)]
 #[non_exhaustive]
-pub enum Present {
-    /// When the target says that it has it, in the right size: a registry vouches for what it stores.
-    #[default]
-    Trusted,
-    /// When what the target has was read and has the right digest: a directory may have come to harm.
-    Verified,
+pub struct PushItem {
+    /// What is sent.
+    pub image: Image,
+    /// Where to.
+    pub target: Place,
+    /// The tags that point at it there. Without any it is there under its digest.
+    pub tags: Vec<Tag>,
+}
+
+impl PushItem {
+    /// Sends `image` to `target`, under these tags.
+    pub fn new(image: Image, target: Place, tags: Vec<Tag>) -> Self {
+        Self { image, target, tags }
+    }
 }
 
 /// How an image is sent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PushOptions {
-    /// Bounds; `concurrent_layers` is read here.
+    /// Bounds; `concurrent_layers` and `concurrent_requests` are read here.
     pub limits: Limits,
     /// Hears of each blob and of the manifest.
     pub observer: Arc<dyn Observer>,
-    /// When a blob need not be sent.
-    pub present: Present,
 }
 
 impl PushOptions {
     /// These bounds and this observer.
     pub fn new(limits: Limits, observer: Arc<dyn Observer>) -> Self {
-        Self { limits, observer, present: Present::default() }
-    }
-
-    /// Says when a blob need not be sent.
-    pub fn present(mut self, present: Present) -> Self {
-        self.present = present;
-        self
+        Self { limits, observer }
     }
 }
 
@@ -88,29 +91,46 @@ impl Default for PushOptions {
     }
 }
 
-/// Puts an image into a repository and moves `tags` to it.
+/// Puts an image into a repository and moves `tags` to it. What is there is not sent.
 ///
 /// # Errors
 /// `ManifestInvalid` if one digest is named with two sizes; whatever the registry says.
 ///
 /// # Cancel safety
 /// Blobs that were sent stay; the manifest is there with all its content, or not at all.
-pub async fn push(
-    image: Image,
-    target: &dyn Registry,
-    repo: &RepositoryName,
-    tags: &[Tag],
-    options: &PushOptions,
-) -> Result<PutManifest> {
+pub async fn push(image: Image, target: &Place, tags: &[Tag], options: &PushOptions) -> Result<PutManifest> {
+    let transfers = Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write);
+    put(&transfers, image, target, tags).await
+}
+
+/// Puts many images at once; a blob that several share is sent once to each registry, and from there mounted into its other
+/// repositories. The answers come in the order of the items.
+///
+/// # Errors
+/// As [`push`].
+///
+/// # Cancel safety
+/// As [`push`], image by image.
+pub async fn push_all(items: Vec<PushItem>, options: &PushOptions) -> Result<Vec<PutManifest>> {
+    let transfers = &Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write);
+    let puts = items.into_iter().map(async |PushItem { image, target, tags }| {
+        put(transfers, image, &target, &tags).await.map_err(|error| error.during(format_args!("push {target}")))
+    });
+    stream::iter(puts).buffered(options.limits.concurrent_requests.max(1)).try_collect().await
+}
+
+async fn put(transfers: &Transfers, image: Image, target: &Place, tags: &[Tag]) -> Result<PutManifest> {
     let Image { manifest, blobs } = image;
-    let mut config = once_each(blobs)?;
-    let layers = config.split_off(config.len().min(1));
-    let job = Job { target, repo, observer: &*options.observer, present: options.present };
-    // The config travels beside the layers, never behind them.
-    try_join(job.put_all(config, 1), job.put_all(layers, options.limits.concurrent_layers)).await?;
-    job.observer.event(&Event::Started(manifest.descriptor()));
-    let put = target.put_manifest(repo, &manifest, tags).await?;
-    job.observer.event(&Event::Finished(manifest.descriptor()));
+    let blobs = once_each(blobs)?.into_iter().enumerate().map(async |(at, Blob { descriptor, body })| {
+        // The config travels beside the layers, never behind them.
+        let turn = if at == 0 { Turn::Passes } else { Turn::Waits };
+        transfers.bring(&descriptor, Supply::Body(body), target, turn).await
+    });
+    try_join_all(blobs).await?;
+    transfers.observer().event(&Event::Started(manifest.descriptor()));
+    let put = target.registry.put_manifest(&target.repo, &manifest, tags).await;
+    let put = put.map_err(|error| at_side("target", "manifest", manifest.digest(), error))?;
+    transfers.observer().event(&Event::Finished(manifest.descriptor()));
     Ok(put)
 }
 
@@ -130,47 +150,4 @@ fn once_each(blobs: Vec<Blob>) -> Result<Vec<Blob>> {
         }
     }
     Ok(once)
-}
-
-struct Job<'a> {
-    target: &'a dyn Registry,
-    repo: &'a RepositoryName,
-    observer: &'a dyn Observer,
-    present: Present,
-}
-
-impl Job<'_> {
-    async fn put_all(&self, blobs: Vec<Blob>, at_once: usize) -> Result<()> {
-        stream::iter(blobs).map(|blob| self.put_missing(blob)).buffer_unordered(at_once.max(1)).try_collect().await
-    }
-
-    async fn put_missing(&self, Blob { descriptor, body }: Blob) -> Result<()> {
-        if self.is_there(&descriptor).await? {
-            self.observer.event(&Event::Skipped(&descriptor));
-            return Ok(());
-        }
-        self.observer.event(&Event::Started(&descriptor));
-        self.target.put_blob(self.repo, &descriptor, body).await?;
-        self.observer.event(&Event::Finished(&descriptor));
-        Ok(())
-    }
-
-    /// A blob of another size under this digest is not there: putting it will say what is wrong.
-    async fn is_there(&self, blob: &Descriptor) -> Result<bool> {
-        match self.target.resolve_blob(self.repo, &blob.digest).await {
-            Ok(found) if found.size != blob.size => Ok(false),
-            Ok(_) => match self.present {
-                Present::Trusted => Ok(true),
-                Present::Verified => Ok(self.is_whole(blob).await),
-            },
-            Err(error) if matches!(error.kind(), ErrorKind::BlobUnknown | ErrorKind::RepositoryUnknown) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What can't be read whole is sent again: putting it mends it, or says why not.
-    async fn is_whole(&self, blob: &Descriptor) -> bool {
-        let Ok(reader) = self.target.blob(self.repo, &blob.digest, ByteRange::Full).await else { return false };
-        reader.into_stream().try_for_each(|_| async { Ok(()) }).await.is_ok()
-    }
 }

@@ -12,6 +12,8 @@ use gantri_spec::{
     Selector,
 };
 
+use crate::graph::parse;
+
 /// One image manifest, and how it was found.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -56,22 +58,73 @@ pub async fn resolve(
         _ => return Err(no_image(&root)),
     };
     let root = root.descriptor().clone();
-    let mut walk = Walk { want, limits, seen: HashSet::from([root.digest.clone()]), offered: BTreeSet::new() };
-    let mut open = walk.candidates(&index, 1);
-    while let Some((entry, depth)) = open.pop() {
-        if !walk.enter(&entry, depth)? {
-            continue;
-        }
-        let found = source.manifest(repo, &Selector::Digest(entry.digest.clone())).await?;
-        let found =
-            RawManifest::expect(&entry, found.bytes().clone()).map_err(|mismatch| mismatched(&entry, mismatch))?;
+    let mut search = Search::new(source, repo, want, limits, root.clone(), &index);
+    loop {
+        let entry = search.next().await?;
+        let found = search.fetch(&entry).await?;
         match parse(&found)? {
             Manifest::Image(image) => return accept(found, image, Some(root), limits),
-            Manifest::Index(index) => open.extend(walk.candidates(&index, depth + 1)),
+            Manifest::Index(index) => search.descend(&index),
             _ => return Err(no_image(&found)),
         }
     }
-    Err(walk.nothing_for(&root))
+}
+
+/// The way through an index, from the best entry for a platform to the next best. What has to be fetched on it is indexes.
+pub(crate) struct Search<'a> {
+    source: &'a dyn Pull,
+    repo: &'a RepositoryName,
+    root: Descriptor,
+    walk: Walk<'a>,
+    /// The best stands last, to be popped first.
+    open: Vec<(Descriptor, u32)>,
+    /// How deep the last one lay.
+    depth: u32,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(
+        source: &'a dyn Pull,
+        repo: &'a RepositoryName,
+        want: &'a Platform,
+        limits: &'a Limits,
+        root: Descriptor,
+        index: &Index,
+    ) -> Self {
+        let seen = HashSet::from([root.digest.clone()]);
+        let mut walk = Walk { want, limits, seen, offered: BTreeSet::new() };
+        let open = walk.candidates(index, 1);
+        Self { source, repo, root, walk, open, depth: 0 }
+    }
+
+    /// The next best entry that calls itself no index.
+    pub(crate) async fn next(&mut self) -> Result<Descriptor> {
+        while let Some((entry, depth)) = self.open.pop() {
+            if !self.walk.enter(&entry, depth)? {
+                continue;
+            }
+            self.depth = depth;
+            if !entry.media_type.is_index() {
+                return Ok(entry);
+            }
+            let found = self.fetch(&entry).await?;
+            match parse(&found)? {
+                Manifest::Index(index) => self.descend(&index),
+                _ => return Err(no_image(&found)),
+            }
+        }
+        Err(self.walk.nothing_for(&self.root))
+    }
+
+    /// Looks into the index that the last entry was.
+    fn descend(&mut self, index: &Index) {
+        self.open.extend(self.walk.candidates(index, self.depth + 1));
+    }
+
+    async fn fetch(&self, entry: &Descriptor) -> Result<RawManifest> {
+        let found = self.source.manifest(self.repo, &Selector::Digest(entry.digest.clone())).await?;
+        RawManifest::expect(entry, found.bytes().clone()).map_err(|mismatch| mismatched(entry, mismatch))
+    }
 }
 
 struct Walk<'a> {
@@ -131,12 +184,6 @@ impl Walk<'_> {
     }
 }
 
-fn parse(raw: &RawManifest) -> Result<Manifest> {
-    raw.parse().map_err(|invalid| {
-        Error::new(ErrorKind::ManifestInvalid, format!("manifest {}: {invalid}", raw.digest())).with_source(invalid)
-    })
-}
-
 fn accept(manifest: RawManifest, image: ImageManifest, index: Option<Descriptor>, limits: &Limits) -> Result<Resolved> {
     if image.layers.len() > limits.layers {
         let what = format!("manifest {} with {} layers", manifest.digest(), image.layers.len());
@@ -150,7 +197,8 @@ fn no_image(raw: &RawManifest) -> Error {
     Error::new(ErrorKind::Unsupported, format!("manifest {}: {media_type} is no image", raw.digest()))
 }
 
-fn mismatched(entry: &Descriptor, mismatch: ManifestMismatch) -> Error {
+/// What bytes are that are not what their parent says.
+pub(crate) fn mismatched(entry: &Descriptor, mismatch: ManifestMismatch) -> Error {
     let kind = match mismatch {
         ManifestMismatch::Size { .. } => ErrorKind::SizeMismatch,
         ManifestMismatch::Digest { .. } => ErrorKind::DigestMismatch,
@@ -160,7 +208,7 @@ fn mismatched(entry: &Descriptor, mismatch: ManifestMismatch) -> Error {
 }
 
 /// `BuildKit` lists attestations beside images, as images of the platform `unknown/unknown`.
-fn is_attestation(entry: &Descriptor) -> bool {
+pub(crate) fn is_attestation(entry: &Descriptor) -> bool {
     let unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
     entry.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
         || entry.platform.as_ref().is_some_and(unknown)

@@ -66,6 +66,10 @@ impl Pull for Remote {
         let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), download.size());
         Ok(BlobReader::new(descriptor, range, download.into_stream()))
     }
+
+    fn guards_content(&self) -> bool {
+        true
+    }
 }
 
 impl Remote {

@@ -6,14 +6,14 @@ use gantri::Location;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::context::{Context, local_target, usage};
+use crate::context::{Context, Settings, local_target, usage};
 use crate::failure::Failure;
 
 /// Packs each directory as a layer, puts the image into the layout and prints its digest.
 pub(crate) async fn run(global: &Global, target: &str, layers: &[PathBuf]) -> Result<(), Failure> {
     let target = local_target(target)?;
     refuse_inside(layers, home(&target))?;
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     let manifest = context.client.build(layers, &target).await?;
     let json = json!({
         "target": target.to_string(),

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::commands::inspect::blob_digest;
-use crate::context::{Context, location, usage};
+use crate::context::{Context, Settings, location, usage};
 use crate::failure::Failure;
 
 /// Removes a tag, or a manifest. What is to go is named in full: no `latest` is filled in.
@@ -16,7 +16,7 @@ pub(crate) async fn run(global: &Global, target: &str) -> Result<(), Failure> {
             "a tag is wanted here, which is removed alone, or a digest, whose manifest is removed with all its tags";
         return Err(usage(format!("{target:?}: {rule}")));
     }
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     context.outcome(&location, context.client.delete(&location).await).await?;
     deleted(&context, &location).await
 }
@@ -25,7 +25,7 @@ pub(crate) async fn run(global: &Global, target: &str) -> Result<(), Failure> {
 pub(crate) async fn blob(global: &Global, target: &str) -> Result<(), Failure> {
     let location = location(target)?;
     let digest = blob_digest(target, &location)?;
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     context.outcome(&location, context.client.delete_blob(&location, digest).await).await?;
     deleted(&context, &location).await
 }

@@ -6,7 +6,7 @@ use gantri::{Digest, Location, display_untrusted};
 use serde_json::json;
 
 use crate::args::{Global, PlatformArg};
-use crate::context::{Context, location, usage};
+use crate::context::{Context, Settings, location, usage};
 use crate::failure::Failure;
 use crate::output;
 
@@ -18,7 +18,7 @@ pub(crate) async fn tags(global: &Global, repository: &str) -> Result<(), Failur
             "{repository:?}: a repository is wanted here, HOST/NAME or oci:DIR, without tag or digest"
         )));
     }
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     let mut tags = context.outcome(&source, context.client.tags(&source).await).await?;
     if context.output.streams() {
         while let Some(tag) = context.outcome(&source, tags.try_next().await).await? {
@@ -33,7 +33,7 @@ pub(crate) async fn tags(global: &Global, repository: &str) -> Result<(), Failur
 /// The repositories of a registry.
 pub(crate) async fn repositories(global: &Global, host: &str) -> Result<(), Failure> {
     let host: Host = host.parse().map_err(|error: InvalidHost| usage(error.to_string()))?;
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     let mut repositories = context.client.repositories(&host)?;
     if context.output.streams() {
         while let Some(repository) = repositories.try_next().await? {
@@ -53,7 +53,7 @@ pub(crate) async fn referrers(
     platform: &PlatformArg,
 ) -> Result<(), Failure> {
     let source = location(source)?;
-    let context = Context::new(global, Some(platform))?;
+    let context = Context::new(global, Settings::platform(platform))?;
     let subject = subject(&context, &source, platform).await?;
     let artifact_type = artifact_type.map(MediaType::from);
     let listing = context.client.referrers(&source, &subject, artifact_type.as_ref()).await;

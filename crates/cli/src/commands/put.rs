@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::commands::inspect::blob_digest;
-use crate::context::{Context, location, reference, usage};
+use crate::context::{Context, Settings, location, reference, usage};
 use crate::failure::Failure;
 use crate::input::{self, Input};
 
@@ -18,7 +18,7 @@ pub(crate) async fn blob(global: &Global, target: &str, file: &Path) -> Result<(
     if location.tag().is_some() {
         return Err(usage(format!("{target:?}: a blob has no tag, its repository is wanted here, REPO[@DIGEST]")));
     }
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     let input = Input::open(file, location.digest()).await;
     let stored = match input.map_err(|error| error.during(format_args!("blob put {location}")))? {
         Input::File(blob, body) => context.client.put_blob(&location, &blob, body).await.map(|()| blob),
@@ -37,7 +37,7 @@ pub(crate) async fn manifest(
     media_type: Option<&str>,
 ) -> Result<(), Failure> {
     let location = location(target)?;
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     let bytes = input::whole(file, "manifest", Limits::default().manifest).await;
     let bytes = bytes.map_err(|error| error.during(format_args!("manifest put {location}")))?;
     let media_type = media_type.map_or(MediaType::OCTET_STREAM, MediaType::from);
@@ -77,7 +77,7 @@ pub(crate) async fn mount(global: &Global, source: &str, target: &str) -> Result
         );
         return Err(usage(what));
     }
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     let mounted = context.outcome(&location, context.client.mount(&from, digest, &to).await).await?;
     let json = json!({
         "source": location.repository().to_string(),

@@ -112,16 +112,6 @@ fn an_unpack_prints_the_digest_and_leaves_the_tree() {
 }
 
 #[test]
-fn a_push_says_where_to() {
-    let scene = scene();
-    let (_running, repository) = registry(&scene);
-    let target = format!("{repository}:v3");
-    let expected = serde_json::json!({ "source": "oci:images:v1", "targets": ["HOST/team/app:v3"], "digest": "D1" });
-    assert_eq!(json(&scene, &["push", "oci:images:v1", &target]), expected);
-    assert_eq!(prints(&scene, &["tags", &repository]), "v1\nv2\nv3\n");
-}
-
-#[test]
 fn quiet_says_nothing_and_prints_the_same() {
     let scene = scene();
     let (_running, repository) = registry(&scene);

@@ -38,6 +38,10 @@ impl Pull for Memory {
         };
         Ok(BlobReader::new(descriptor, range, chunks(part(&bytes, wanted))))
     }
+
+    fn guards_content(&self) -> bool {
+        true
+    }
 }
 
 impl Memory {

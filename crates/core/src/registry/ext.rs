@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::FutureExt;
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt, TryStreamExt};
 use gantri_spec::{ByteRange, Descriptor, Digest, RepositoryName};
 
 use super::Pull;
-use crate::blob::BlobBody;
+use crate::blob::{BlobBody, BlobUpload};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -53,6 +53,34 @@ pub fn body_of(source: Arc<dyn Pull>, repo: RepositoryName, digest: Digest) -> B
         let (source, repo, digest) = (Arc::clone(&source), repo.clone(), digest.clone());
         async move { source.blob(&repo, &digest, range).await }.boxed()
     })
+}
+
+/// Sends a body through an upload that is open already: one that a refused mount left, say.
+///
+/// # Errors
+/// Those of the body and of [`BlobUpload`].
+///
+/// # Cancel safety
+/// Resumable, as the upload is.
+pub async fn send_body(
+    mut upload: Box<dyn BlobUpload>,
+    descriptor: &Descriptor,
+    mut body: BlobBody,
+    limits: &Limits,
+) -> Result<()> {
+    let most = usize::try_from(limits.chunk).unwrap_or(usize::MAX).max(1);
+    let mut chunks = body.open_to_send(descriptor, upload.offset())?;
+    let mut gathered = BytesMut::new();
+    while let Some(chunk) = chunks.try_next().await? {
+        gathered.extend_from_slice(&chunk);
+        while gathered.len() >= most {
+            upload.write(gathered.split_to(most).freeze()).await?;
+        }
+    }
+    if !gathered.is_empty() {
+        upload.write(gathered.freeze()).await?;
+    }
+    upload.commit(&descriptor.digest).await.map(drop)
 }
 
 fn inline(blob: &Descriptor) -> Option<Bytes> {

@@ -13,7 +13,7 @@ mod push;
 mod table;
 
 pub use self::discover::Discover;
-pub use self::ext::{PullExt, body_of};
+pub use self::ext::{PullExt, body_of, send_body};
 pub use self::manage::Manage;
 pub use self::pull::Pull;
 pub use self::push::{Mount, Push, PutManifest};

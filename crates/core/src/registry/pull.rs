@@ -31,4 +31,10 @@ pub trait Pull: Debug + Send + Sync + 'static {
     /// # Errors
     /// `RangeInvalid` if the range starts at or past the end, or is empty. A range that ends past the end is cut.
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader>;
+
+    /// Whether nobody but the registry itself writes what it holds: a manifest that it has, has its content then, whole, and
+    /// a job need not look below it. A directory that other tools write to can't say so.
+    fn guards_content(&self) -> bool {
+        false
+    }
 }

@@ -31,8 +31,8 @@ impl Client {
     /// Only reads.
     pub async fn tags(&self, source: &Location) -> Result<BoxStream<'static, Result<Tag>>> {
         let doing = format!("tags of {source}");
-        let Opened { registry, repository, .. } = self.open(source).await.map_err(|error| error.during(&doing))?;
-        Ok(during(registry.tags(&repository, None), doing))
+        let Opened { place, .. } = self.open(source).await.map_err(|error| error.during(&doing))?;
+        Ok(during(place.registry.tags(&place.repo, None), doing))
     }
 
     /// The manifests of the location's repository that name `subject` as theirs, of one artifact type or of all. The subject
@@ -50,8 +50,8 @@ impl Client {
         artifact_type: Option<&MediaType>,
     ) -> Result<BoxStream<'static, Result<Descriptor>>> {
         let doing = format!("referrers of {}", source.at_digest(subject.clone()));
-        let Opened { registry, repository, .. } = self.open(source).await.map_err(|error| error.during(&doing))?;
-        Ok(during(registry.referrers(&repository, subject, artifact_type), doing))
+        let Opened { place, .. } = self.open(source).await.map_err(|error| error.during(&doing))?;
+        Ok(during(place.registry.referrers(&place.repo, subject, artifact_type), doing))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The paved path: one value for every registry and layout, one method for each job.
 
 mod builder;
+mod copy;
+mod label;
 mod list;
 mod places;
 mod read;
@@ -9,15 +11,19 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gantri_core::{Error, ErrorKind, Limits, Observer, Registry, Result};
-use gantri_image::{ImageBuilder, Layer, PackOptions, Present, PullOptions, PushOptions, Unpack, Unpacked, pull, push};
-use gantri_spec::{Descriptor, Platform, Reference, RepositoryName, Selector, Tag};
+use gantri_core::error::display_untrusted;
+use gantri_core::{Error, ErrorKind, Event, Limits, Observer, PullExt, Result};
+use gantri_image::{
+    ImageBuilder, Layer, PackOptions, Place, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
+};
+use gantri_spec::{Descriptor, ImageConfig, Platform, Tag};
 
 use self::places::Opened;
-use crate::location::{LayoutPath, Location};
+use crate::location::Location;
 use crate::registries::Registries;
 
 pub use self::builder::ClientBuilder;
+pub use self::copy::Extent;
 pub use self::write::Mounted;
 
 /// Speaks to every registry and image layout. Clones are cheap and share connections, tokens and pauses.
@@ -60,10 +66,18 @@ impl Client {
     pub async fn pull(&self, source: &Location, target: &Location) -> Result<Pulled> {
         let pulled = async {
             let from = self.open(source).await?;
-            let store = self.store(target, from.name.as_ref()).await?;
+            let mut store = self.store(target).await?;
+            store.call(target, from.name.as_ref());
             let tags: Vec<Tag> = target.tag().cloned().or_else(|| from.tag.clone()).into_iter().collect();
-            let registry = Arc::clone(&store.registry);
-            let manifest = self.bring(from, registry, &store.repository, &tags, Present::Verified).await?;
+            let mut options = PullOptions::default();
+            options.platform = self.platform.clone();
+            options.limits = self.limits.clone();
+            options.observer = Arc::clone(&self.observer);
+            let pulled = pull(&from.place, &from.selector, &store.place, &tags, &options).await?;
+            if pulled.index.is_none() {
+                self.tell_of_another_platform(&store.place, &pulled).await;
+            }
+            let manifest = pulled.manifest.descriptor().clone();
             store.publish().await?;
             let target = match tags.into_iter().next().filter(|_| target.tag().is_none()) {
                 Some(tag) => target.at_tag(tag),
@@ -72,28 +86,6 @@ impl Client {
             Ok(Pulled { manifest, target })
         };
         pulled.await.map_err(|error: Error| error.during(format_args!("pull {source}")))
-    }
-
-    /// Pushes an image of a layout to a registry, under the reference's tag (`latest` if it names none).
-    ///
-    /// Blobs that the registry has are not sent. An index is not pushed whole: the client's platform is.
-    ///
-    /// # Errors
-    /// Those of [`Push`](gantri_core::Push).
-    ///
-    /// # Cancel safety
-    /// The tag moves last.
-    pub async fn push(&self, source: &LayoutPath, target: &Reference) -> Result<Descriptor> {
-        let pushed = async {
-            let place = self.open(&source.clone().into()).await?;
-            let registry = self.registries.at(target.host())?;
-            let tags = match target.selector() {
-                Selector::Tag(tag) => vec![tag],
-                Selector::Digest(_) => Vec::new(),
-            };
-            self.bring(place, registry, target.repository(), &tags, Present::Trusted).await
-        };
-        pushed.await.map_err(|error: Error| error.during(format_args!("push {target}")))
     }
 
     /// Fetches the image for the client's platform and unpacks it to a root file system at `dir`, which must not exist or
@@ -106,8 +98,8 @@ impl Client {
     /// Atomic: `dir` appears complete, or not at all.
     pub async fn unpack(&self, source: &Location, dir: &Path) -> Result<Unpacked> {
         let unpacked = async {
-            let Opened { registry, repository, selector, .. } = self.open(source).await?;
-            Unpack::new(registry, repository, selector)
+            let Opened { place, selector, .. } = self.open(source).await?;
+            Unpack::new(place.registry, place.repo, selector)
                 .platform(self.platform.clone())
                 .limits(self.limits.clone())
                 .observer(Arc::clone(&self.observer))
@@ -127,7 +119,8 @@ impl Client {
     /// Atomic: the image becomes visible last.
     pub async fn build(&self, layers: &[PathBuf], target: &Location) -> Result<Descriptor> {
         let built = async {
-            let store = self.store(target, None).await?;
+            let mut store = self.store(target).await?;
+            store.call(target, None);
             let Some(scratch) = store.scratch_dir() else {
                 let what = "an image is built in a layout or an archive, and pushed from there";
                 return Err(Error::new(ErrorKind::Unsupported, what));
@@ -139,32 +132,26 @@ impl Client {
             let image = image.build();
             let manifest = image.manifest.descriptor().clone();
             let tags: Vec<Tag> = target.tag().cloned().into_iter().collect();
-            let options = PushOptions::new(self.limits.clone(), Arc::clone(&self.observer));
-            push(image, &*store.registry, &store.repository, &tags, &options).await?;
+            push(image, &store.place, &tags, &self.push_options()).await?;
             store.publish().await?;
             Ok(manifest)
         };
         built.await.map_err(|error: Error| error.during(format_args!("build {target}")))
     }
-}
 
-impl Client {
-    /// One image from a place into a registry.
-    async fn bring(
-        &self,
-        from: Opened,
-        target: Arc<dyn Registry>,
-        repository: &RepositoryName,
-        tags: &[Tag],
-        present: Present,
-    ) -> Result<Descriptor> {
-        let mut options = PullOptions::default();
-        options.platform = self.platform.clone();
-        options.limits = self.limits.clone();
-        options.observer = Arc::clone(&self.observer);
-        options.present = present;
-        let Opened { registry, repository: from, selector, .. } = from;
-        let resolved = pull(registry, &from, &selector, target, repository, tags, &options).await?;
-        Ok(resolved.manifest.descriptor().clone())
+    /// Where there was no choice, the image may be for another platform than the one that was meant. Its config has just
+    /// arrived here; what has none that can be read is no image, and for no platform.
+    async fn tell_of_another_platform(&self, here: &Place, image: &Resolved) {
+        let config = here.registry.blob_bytes(&here.repo, &image.image.config, &self.limits).await;
+        let Some(config) = config.ok().and_then(|bytes| ImageConfig::parse(&bytes).ok()) else { return };
+        let (platform, wanted) = (config.platform(), &self.platform);
+        if !platform.os.is_empty() && platform.rank(wanted).is_none() {
+            let platform = display_untrusted(&platform.to_string());
+            self.observer.event(&Event::Notice(&format!("the image is for {platform}, not for {wanted}")));
+        }
+    }
+
+    fn push_options(&self) -> PushOptions {
+        PushOptions::new(self.limits.clone(), Arc::clone(&self.observer))
     }
 }

@@ -19,8 +19,8 @@ impl Client {
     /// Only reads.
     pub async fn manifest(&self, source: &Location) -> Result<RawManifest> {
         let manifest = async {
-            let Opened { registry, repository, selector, .. } = self.open(source).await?;
-            registry.manifest(&repository, &selector).await
+            let Opened { place, selector, .. } = self.open(source).await?;
+            place.registry.manifest(&place.repo, &selector).await
         };
         manifest.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
     }
@@ -34,8 +34,8 @@ impl Client {
     /// Only reads.
     pub async fn resolve(&self, source: &Location) -> Result<Descriptor> {
         let resolved = async {
-            let Opened { registry, repository, selector, .. } = self.open(source).await?;
-            registry.resolve_manifest(&repository, &selector).await
+            let Opened { place, selector, .. } = self.open(source).await?;
+            place.registry.resolve_manifest(&place.repo, &selector).await
         };
         resolved.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
     }
@@ -49,8 +49,8 @@ impl Client {
     /// Only reads.
     pub async fn image(&self, source: &Location) -> Result<Resolved> {
         let image = async {
-            let Opened { registry, repository, selector, .. } = self.open(source).await?;
-            resolve(registry.as_ref(), &repository, &selector, &self.platform, &self.limits).await
+            let Opened { place, selector, .. } = self.open(source).await?;
+            resolve(&*place.registry, &place.repo, &selector, &self.platform, &self.limits).await
         };
         image.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
     }
@@ -64,8 +64,8 @@ impl Client {
     /// Only reads.
     pub async fn config(&self, source: &Location, image: &Resolved) -> Result<Bytes> {
         let config = async {
-            let Opened { registry, repository, .. } = self.open(source).await?;
-            registry.blob_bytes(&repository, &image.image.config, &self.limits).await
+            let Opened { place, .. } = self.open(source).await?;
+            place.registry.blob_bytes(&place.repo, &image.image.config, &self.limits).await
         };
         config.await.map_err(|error: Error| error.during(format_args!("config {source}")))
     }
@@ -79,8 +79,8 @@ impl Client {
     /// Only reads.
     pub async fn blob(&self, repository: &Location, digest: &Digest) -> Result<BlobReader> {
         let blob = async {
-            let Opened { registry, repository, .. } = self.open(repository).await?;
-            registry.blob(&repository, digest, ByteRange::Full).await
+            let Opened { place, .. } = self.open(repository).await?;
+            place.registry.blob(&place.repo, digest, ByteRange::Full).await
         };
         blob.await.map_err(|error: Error| error.during(format_args!("blob {}", repository.at_digest(digest.clone()))))
     }

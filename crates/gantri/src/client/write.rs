@@ -29,8 +29,8 @@ impl Client {
     /// Atomic: it happened or it did not.
     pub async fn put_blob(&self, target: &Location, blob: &Descriptor, body: BlobBody) -> Result<()> {
         let put = async {
-            let store = self.writable(target).await?;
-            store.registry.put_blob(&store.repository, blob, body).await?;
+            let store = self.store_single(target).await?;
+            store.place.registry.put_blob(&store.place.repo, blob, body).await?;
             store.publish().await
         };
         put.await.map_err(|error: Error| error.during(format_args!("blob put {target}")))
@@ -53,8 +53,8 @@ impl Client {
     ) -> Result<Descriptor> {
         let put = async {
             let filling = Filling::new(chunks, expected)?;
-            let store = self.writable(target).await?;
-            let upload = store.registry.start_upload(&store.repository, filling.hasher.algorithm()).await?;
+            let store = self.store_single(target).await?;
+            let upload = store.place.registry.start_upload(&store.place.repo, filling.hasher.algorithm()).await?;
             let stored = self.upload(upload, filling).await?;
             store.publish().await?;
             Ok(stored)
@@ -73,8 +73,8 @@ impl Client {
     pub async fn put_manifest(&self, target: &Location, manifest: &RawManifest) -> Result<PutManifest> {
         let put = async {
             let tags = tags_for(target, manifest.digest())?;
-            let store = self.writable(target).await?;
-            let put = store.registry.put_manifest(&store.repository, manifest, &tags).await?;
+            let store = self.store_single(target).await?;
+            let put = store.place.registry.put_manifest(&store.place.repo, manifest, &tags).await?;
             store.publish().await?;
             Ok(put)
         };
@@ -129,12 +129,12 @@ impl Client {
         let deleted = async {
             match (target.tag(), target.digest()) {
                 (Some(tag), None) => {
-                    let Opened { registry, repository, .. } = self.open(target).await?;
-                    registry.delete_tag(&repository, tag).await
+                    let Opened { place, .. } = self.open_to_change(target).await?;
+                    place.registry.delete_tag(&place.repo, tag).await
                 }
                 (None, Some(digest)) => {
-                    let Opened { registry, repository, .. } = self.open(target).await?;
-                    registry.delete_manifest(&repository, digest).await
+                    let Opened { place, .. } = self.open_to_change(target).await?;
+                    place.registry.delete_manifest(&place.repo, digest).await
                 }
                 (None, None) => Err(Error::new(ErrorKind::NameInvalid, "neither a tag nor a digest is named")),
                 (Some(_), Some(_)) => Err(Error::new(ErrorKind::NameInvalid, "both a tag and a digest are named")),
@@ -153,8 +153,8 @@ impl Client {
     pub async fn delete_blob(&self, repository: &Location, blob: &Digest) -> Result<()> {
         let doing = format!("blob delete {}", repository.at_digest(blob.clone()));
         let deleted = async {
-            let Opened { registry, repository, .. } = self.open(repository).await?;
-            registry.delete_blob(&repository, blob).await
+            let Opened { place, .. } = self.open_to_change(repository).await?;
+            place.registry.delete_blob(&place.repo, blob).await
         };
         deleted.await.map_err(|error: Error| error.during(doing))
     }

@@ -199,15 +199,22 @@ async fn referrers_are_listed_by_subject_and_type() {
     assert_eq!(only.iter().map(|(_, kind)| kind.as_str()).collect::<Vec<_>>(), ["application/b"]);
 }
 
-/// An archive is written whole: single things are not put into it, and nothing appears.
+/// An archive is written whole: nothing in it is changed, and nothing single put into it.
 #[tokio::test]
-async fn nothing_single_goes_into_an_archive() {
+async fn nothing_single_is_changed_in_an_archive() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("a.tar");
-    let place: Location = format!("oci-archive:{}", file.display()).parse().unwrap();
+    let place: Location = format!("oci-archive:{}:v1", file.display()).parse().unwrap();
     let blob = Descriptor::of(MediaType::OCTET_STREAM, b"abc");
-    let refused = client().put_blob(&place, &blob, BlobBody::bytes("abc")).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    let tags: [Tag; 1] = ["v2".parse().unwrap()];
+    let refused = [
+        client().put_blob(&place, &blob, BlobBody::bytes("abc")).await.unwrap_err(),
+        client().tag(&place, &tags).await.unwrap_err(),
+        client().delete(&place).await.unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!((error.kind(), error.hint().is_some()), (ErrorKind::Unsupported, true), "{error}");
+    }
     assert!(!file.exists());
 }
 

@@ -21,6 +21,7 @@ use tokio::task;
 
 use super::hashing::Hashing;
 use super::tar::{Attributes, TarWriter};
+use crate::steady::Steady;
 use crate::stop::{Stop, StopOnDrop};
 
 /// Bytes read at a time.
@@ -55,7 +56,7 @@ impl Layer {
     /// Packs what is in `directory` (not the directory itself) into a temporary file on the file system of `scratch`.
     ///
     /// # Errors
-    /// `Io`; `Unsupported` for devices and sockets; each names the path.
+    /// `Conflict` if a file changes while it is read; `Unsupported` for devices and sockets; `Io`; each names the path.
     ///
     /// # Cancel safety
     /// Leaves nothing: the file has no name.
@@ -64,10 +65,28 @@ impl Layer {
         scratch: impl Into<PathBuf>,
         options: PackOptions,
     ) -> Result<Self> {
-        let (directory, scratch) = (directory.into(), scratch.into());
+        Self::pack_as(directory.into(), None, scratch.into(), options).await
+    }
+
+    /// The same, with the directory itself in the archive, under this path.
+    pub(crate) async fn pack_below(
+        directory: PathBuf,
+        name: String,
+        scratch: PathBuf,
+        options: PackOptions,
+    ) -> Result<Self> {
+        Self::pack_as(directory, Some(PathBuf::from(name)), scratch, options).await
+    }
+
+    async fn pack_as(
+        directory: PathBuf,
+        name: Option<PathBuf>,
+        scratch: PathBuf,
+        options: PackOptions,
+    ) -> Result<Self> {
         let stop = Stop::default();
         let _guard = StopOnDrop(stop.clone());
-        let packed = task::spawn_blocking(move || pack(&directory, &scratch, &options, &stop)).await;
+        let packed = task::spawn_blocking(move || pack(&directory, name.as_deref(), &scratch, &options, &stop)).await;
         packed.map_err(|error| Error::new(ErrorKind::Io, format!("pack a layer: {error}")))?
     }
 
@@ -104,13 +123,15 @@ fn chunks(file: Arc<File>, offset: u64) -> ByteStream {
     .boxed()
 }
 
-fn pack(directory: &Path, scratch: &Path, options: &PackOptions, stop: &Stop) -> Result<Layer> {
+fn pack(directory: &Path, name: Option<&Path>, scratch: &Path, options: &PackOptions, stop: &Stop) -> Result<Layer> {
     let scratch_io = |error| Error::io(format!("temporary file in {}", scratch.display()), error);
     let file = tempfile::tempfile_in(scratch).map_err(scratch_io)?;
     let compressed = Hashing::new(BufWriter::with_capacity(CHUNK, file));
     // No name, no time and no system in the gzip header.
     let gzip = GzEncoder::new(compressed, flate2::Compression::new(options.level.min(9)));
-    let mut packer = Packer { tar: TarWriter::new(Hashing::new(gzip)), options, links: HashMap::new() };
+    let below = name.unwrap_or(Path::new("")).to_owned();
+    let mut packer = Packer { tar: TarWriter::new(Hashing::new(gzip)), options, below, links: HashMap::new() };
+    packer.top(directory)?;
     packer.tree(directory, stop)?;
     let archive = packer.tar.finish().map_err(scratch_io)?;
     let (gzip, diff_id, _) = archive.finish();
@@ -123,11 +144,24 @@ fn pack(directory: &Path, scratch: &Path, options: &PackOptions, stop: &Stop) ->
 struct Packer<'a, W> {
     tar: TarWriter<W>,
     options: &'a PackOptions,
+    /// What stands before every name.
+    below: PathBuf,
     /// The first name of each file that has several, by device and inode.
     links: HashMap<(u64, u64), PathBuf>,
 }
 
 impl<W: Write> Packer<'_, W> {
+    /// The directory itself, if it has a name in the archive.
+    fn top(&mut self, top: &Path) -> Result<()> {
+        let unreadable = |error| Error::io(format!("pack {}", top.display()), error);
+        let metadata = fs::metadata(top).map_err(unreadable)?;
+        if self.below.as_os_str().is_empty() || !metadata.is_dir() {
+            return Ok(());
+        }
+        let attributes = self.attributes(&metadata);
+        self.tar.directory(self.below.as_os_str().as_bytes(), attributes).map_err(unreadable)
+    }
+
     fn tree(&mut self, top: &Path, stop: &Stop) -> Result<()> {
         let mut open = children(top, Path::new(""))?;
         while let Some(path) = open.pop() {
@@ -146,6 +180,7 @@ impl<W: Write> Packer<'_, W> {
     }
 
     fn entry(&mut self, full: &Path, path: &Path, metadata: &Metadata) -> Result<()> {
+        let path = &self.below.join(path);
         let name = path.as_os_str().as_bytes();
         let attributes = self.attributes(metadata);
         let kind = metadata.file_type();
@@ -156,7 +191,7 @@ impl<W: Write> Packer<'_, W> {
         } else if kind.is_fifo() {
             self.tar.fifo(name, attributes)
         } else if kind.is_file() {
-            self.file(full, path, metadata)
+            return self.file(full, path, metadata);
         } else {
             let what = format!("pack {}: only files, directories, links and fifos can be packed", full.display());
             return Err(Error::new(ErrorKind::Unsupported, what));
@@ -164,18 +199,24 @@ impl<W: Write> Packer<'_, W> {
         written.map_err(|error| Error::io(format!("pack {}", full.display()), error))
     }
 
-    fn file(&mut self, full: &Path, path: &Path, metadata: &Metadata) -> io::Result<()> {
+    fn file(&mut self, full: &Path, path: &Path, metadata: &Metadata) -> Result<()> {
+        let unwritten = |error| Error::io(format!("pack {}", full.display()), error);
         let name = path.as_os_str().as_bytes();
         let attributes = self.attributes(metadata);
         if metadata.nlink() > 1 {
             let inode = (metadata.dev(), metadata.ino());
             if let Some(first) = self.links.get(&inode) {
-                return self.tar.hard_link(name, first.as_os_str().as_bytes(), attributes);
+                let link = self.tar.hard_link(name, first.as_os_str().as_bytes(), attributes);
+                return link.map_err(unwritten);
             }
             self.links.insert(inode, path.to_path_buf());
         }
-        let mut content = BufReader::with_capacity(CHUNK, File::open(full)?);
-        self.tar.file(name, metadata.len(), &mut content, attributes)
+        let file = Steady::open_seen(full, metadata)?;
+        let mut content = BufReader::with_capacity(CHUNK, file.reader());
+        let written = self.tar.file(name, metadata.len(), &mut content, attributes);
+        // That it changed says more than that it came out too short.
+        file.check()?;
+        written.map_err(unwritten)
     }
 
     fn attributes(&self, metadata: &Metadata) -> Attributes {

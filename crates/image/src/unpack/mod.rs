@@ -44,7 +44,7 @@ use tokio::task;
 use self::crew::{Crew, Work};
 use self::fetch::Fetch;
 use self::pipeline::Incoming;
-use self::staging::Target;
+pub(crate) use self::staging::{Staging, Target};
 use self::tree::Summary;
 use crate::resolve::{Resolved, resolve};
 

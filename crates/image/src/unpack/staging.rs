@@ -93,6 +93,11 @@ impl Staging {
         Ok(Self { path: made.keep(), target, published: false })
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A handle on it, to unpack relative to.
     pub(crate) fn open(&self) -> Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gantri_core::{Memory, Pull};
-use gantri_image::{Image, ImageBuilder, Layer, PackOptions, PushOptions, Unpack, push};
+use gantri_image::{Image, ImageBuilder, Layer, PackOptions, Place, PushOptions, Unpack, push};
 use gantri_spec::{Annotations, Platform, Selector};
 
 use crate::{names, repo, tag};
@@ -36,7 +36,8 @@ async fn pack(dir: &Path) -> Layer {
 }
 
 async fn push_to(image: Image, registry: &Memory) {
-    push(image, registry, &repo(), &[tag()], &PushOptions::default()).await.unwrap();
+    let place = Place::new(Arc::new(registry.clone()), repo());
+    push(image, &place, &[tag()], &PushOptions::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -95,7 +96,8 @@ async fn an_image_that_is_pushed_twice_is_sent_once() {
     let memory = crate::spy::Spy::new(Memory::new());
     for _ in 0..2 {
         let image = ImageBuilder::new(Platform::host()).build();
-        push(image, &memory, &repo(), &[tag()], &PushOptions::default()).await.unwrap();
+        let place = Place::new(Arc::new(memory.clone()), repo());
+        push(image, &place, &[tag()], &PushOptions::default()).await.unwrap();
     }
     assert_eq!((memory.count("put_blob"), memory.count("put_manifest")), (1, 2));
     memory.resolve_manifest(&repo(), &Selector::Tag(tag())).await.unwrap();

@@ -8,7 +8,7 @@ use crate::spy::{Served, Spy};
 use crate::{repo, tag};
 use bytes::Bytes;
 use gantri_core::{ErrorKind, Memory, Pull, Result};
-use gantri_image::{PullOptions, Resolved, pull};
+use gantri_image::{Place, PullOptions, Resolved, pull};
 use gantri_spec::{Digest, ImageManifest, RepositoryName, Selector};
 
 fn three_layers() -> TestImage {
@@ -21,8 +21,9 @@ fn elsewhere() -> RepositoryName {
 }
 
 async fn pull_between(source: &Spy, target: &Spy) -> Result<Resolved> {
-    let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
-    pull(from, &repo(), &Selector::Tag(tag()), to, &elsewhere(), &[tag()], &PullOptions::default()).await
+    let from = Place::new(Arc::new(source.clone()), repo());
+    let to = Place::new(Arc::new(target.clone()), elsewhere());
+    pull(&from, &Selector::Tag(tag()), &to, &[tag()], &PullOptions::default()).await
 }
 
 #[tokio::test]
@@ -104,11 +105,13 @@ async fn one_digest_with_two_sizes_is_refused_before_anything_is_fetched() {
 #[tokio::test]
 async fn a_digest_is_as_good_as_a_tag() {
     let image = three_layers();
-    let (source, target) = (Arc::new(image.served().await), Arc::new(Memory::new()));
+    let source = Place::new(Arc::new(image.served().await), repo());
+    let target = Place::new(Arc::new(Memory::new()), elsewhere());
     let at = Selector::Digest(image.manifest.digest().clone());
-    pull(source, &repo(), &at, target.clone(), &elsewhere(), &[], &PullOptions::default()).await.unwrap();
-    assert_eq!(target.manifest(&elsewhere(), &at).await.unwrap(), image.manifest);
+    pull(&source, &at, &target, &[], &PullOptions::default()).await.unwrap();
+    assert_eq!(target.registry.manifest(&elsewhere(), &at).await.unwrap(), image.manifest);
     let nowhere = Selector::Digest(Digest::of(b"nothing"));
-    let error = pull(Arc::new(Memory::new()), &repo(), &nowhere, target, &repo(), &[], &PullOptions::default()).await;
+    let empty = Place::new(Arc::new(Memory::new()), repo());
+    let error = pull(&empty, &nowhere, &target, &[], &PullOptions::default()).await;
     assert!(matches!(error.unwrap_err().kind(), ErrorKind::ManifestUnknown | ErrorKind::RepositoryUnknown));
 }

@@ -101,6 +101,10 @@ impl Pull for Spy {
         };
         Ok(BlobReader::new(descriptor, range, raw))
     }
+
+    fn guards_content(&self) -> bool {
+        self.inner.guards_content()
+    }
 }
 
 #[async_trait]
