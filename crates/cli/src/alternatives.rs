@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use gantri::{Client, Error, ErrorKind, Location, Reference};
+use gantri::{Client, Error, ErrorKind, Location};
 
 use crate::failure::Failure;
 
@@ -19,7 +19,7 @@ const SHOWN: usize = 12;
 pub(crate) async fn told(client: &Client, asked: &Location, error: Error) -> Failure {
     let hint = match error.kind() {
         _ if error.hint().is_some() => None,
-        ErrorKind::ManifestUnknown if is_by_tag(asked) => tags_or_repositories(client, asked).await,
+        ErrorKind::ManifestUnknown if asked.digest().is_none() => tags_or_repositories(client, asked).await,
         ErrorKind::RepositoryUnknown => repositories(client, asked).await,
         _ => None,
     };
@@ -31,7 +31,7 @@ pub(crate) async fn told(client: &Client, asked: &Location, error: Error) -> Fai
 
 /// A registry may have told an unknown repository as an unknown manifest.
 async fn tags_or_repositories(client: &Client, asked: &Location) -> Option<String> {
-    match listed("tags", client.tags(&of_repository(asked)).await).await {
+    match listed("tags", client.tags(&asked.repository()).await).await {
         Ok(tags) => tags,
         Err(error) if error.kind() == ErrorKind::RepositoryUnknown => repositories(client, asked).await,
         Err(_) => None,
@@ -59,20 +59,4 @@ async fn listed<T: Display>(
         names.push("and more".to_owned());
     }
     Ok(Some(format!("{what} there are: {}", names.join(", "))))
-}
-
-fn is_by_tag(asked: &Location) -> bool {
-    match asked {
-        Location::Registry(reference) => reference.digest().is_none(),
-        _ => true,
-    }
-}
-
-fn of_repository(asked: &Location) -> Location {
-    match asked {
-        Location::Registry(reference) => {
-            Reference::new(reference.host().clone(), reference.repository().clone()).into()
-        }
-        other => other.clone(),
-    }
 }

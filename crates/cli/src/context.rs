@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use gantri::config::DockerCredentials;
 use gantri::spec::InvalidPlatform;
-use gantri::{Client, Error, ErrorKind, LayoutPath, Location, Observer, PlainHttp, Platform, Reference};
+use gantri::{Client, Error, ErrorKind, Limits, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::alternatives;
-use crate::args::{Global, Http, PlatformArg};
+use crate::args::{Global, Http, JobsArg, PlatformArg};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
@@ -20,16 +20,37 @@ pub(crate) struct Context {
     pub(crate) client: Client,
 }
 
+/// What the client of a command is set to, beside what every command understands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings<'a> {
+    /// Which image of an index is meant.
+    pub(crate) platform: Option<&'a str>,
+    /// How many blobs are on their way at once.
+    pub(crate) jobs: Option<u16>,
+}
+
+impl<'a> Settings<'a> {
+    /// Chooses a platform.
+    pub(crate) fn platform(arg: &'a PlatformArg) -> Self {
+        Self { platform: arg.platform.as_deref(), jobs: None }
+    }
+
+    /// Sends and fetches so much at once.
+    pub(crate) fn jobs(self, arg: JobsArg) -> Self {
+        Self { jobs: arg.jobs, ..self }
+    }
+}
+
 impl Context {
     /// Reads what the environment has to say and builds the client.
-    pub(crate) fn new(global: &Global, platform: Option<&PlatformArg>) -> Result<Self, Failure> {
-        Self::with_observer(global, platform, progress::observer(global.quiet))
+    pub(crate) fn new(global: &Global, settings: Settings<'_>) -> Result<Self, Failure> {
+        Self::with_observer(global, settings, progress::observer(global.quiet))
     }
 
     /// The same with another observer.
     pub(crate) fn with_observer(
         global: &Global,
-        platform: Option<&PlatformArg>,
+        settings: Settings<'_>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Failure> {
         let plain_http = match global.plain_http {
@@ -41,8 +62,14 @@ impl Context {
             .observer(observer)
             .credentials(Arc::new(DockerCredentials::default()))
             .plain_http(plain_http);
-        if let Some(platform) = platform.and_then(|arg| arg.platform.as_deref()) {
+        if let Some(platform) = settings.platform {
             client = client.platform(parse_platform(platform)?);
+        }
+        if let Some(jobs) = settings.jobs {
+            let mut limits = Limits::default();
+            limits.concurrent_layers = jobs.into();
+            limits.concurrent_requests = limits.concurrent_requests.max(jobs.into());
+            client = client.limits(limits);
         }
         Ok(Self { output: Output::new(global.format), client: client.build()? })
     }
@@ -75,9 +102,24 @@ pub(crate) fn location(text: &str) -> Result<Location, Failure> {
     text.parse().map_err(Failure::Usage)
 }
 
-/// An image in a layout.
-pub(crate) fn layout(text: &str) -> Result<LayoutPath, Failure> {
-    text.parse().map_err(Failure::Usage)
+/// An image in a local place: a layout or an archive.
+pub(crate) fn local(text: &str) -> Result<Location, Failure> {
+    match location(text)? {
+        Location::Registry(_) => Err(usage(format!(
+            "{text:?}: a layout or an archive is wanted here, oci:DIR[:TAG], oci-archive:FILE[:TAG] or \
+             docker-archive:FILE[:NAME]"
+        ))),
+        local => Ok(local),
+    }
+}
+
+/// A local place for an image. What it is called there is a tag; its digest it brings along.
+pub(crate) fn local_target(text: &str) -> Result<Location, Failure> {
+    let target = local(text)?;
+    match target.digest() {
+        Some(_) => Err(usage(format!("{text:?}: a target is named by a tag, not by a digest"))),
+        None => Ok(target),
+    }
 }
 
 /// An image in a registry.
@@ -93,6 +135,7 @@ pub(crate) fn usage(what: impl Into<String>) -> Failure {
     Failure::Usage(Error::new(ErrorKind::NameInvalid, what))
 }
 
-fn parse_platform(text: &str) -> Result<Platform, Failure> {
+/// A platform.
+pub(crate) fn parse_platform(text: &str) -> Result<Platform, Failure> {
     text.parse().map_err(|error: InvalidPlatform| usage(error.to_string()))
 }

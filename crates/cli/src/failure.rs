@@ -53,14 +53,11 @@ impl Failure {
             Self::BrokenPipe => return None,
         };
         let mut text = format!("error: {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
+        for cause in causes(error) {
             // Some causes repeat what their wrapper said.
-            if !text.ends_with(&cause_text) {
-                let _ = write!(text, ": {cause_text}");
+            if !text.ends_with(&cause) {
+                let _ = write!(text, ": {cause}");
             }
-            source = cause.source();
         }
         text = one_line(&text);
         if let Some(hint) = error.hint() {
@@ -86,6 +83,19 @@ impl Failure {
     }
 }
 
+/// What lies below an error, unless the error has said itself what lies at the bottom: the way there is of no interest then.
+fn causes(error: &Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        causes.push(cause.to_string());
+        below = cause.source();
+    }
+    let bottom = causes.last().map(|cause| cause.split(" (os error").next().unwrap_or_default().to_lowercase());
+    let said = bottom.is_some_and(|bottom| error.to_string().to_lowercase().contains(&bottom));
+    if said { Vec::new() } else { causes }
+}
+
 /// Causes come from many hands and may hold anything; an error stays one line that no terminal obeys (M15).
 pub(crate) fn one_line(text: &str) -> String {
     gantri::display_untrusted(&text.replace('\n', " "))
@@ -106,5 +116,18 @@ mod tests {
             message.as_deref(),
             Some("error: pull x: connect to 127.0.0.1:1: refused \\u{1b}[2J\nhint: start it")
         );
+    }
+
+    #[test]
+    fn what_lies_at_the_bottom_is_said_once() {
+        let refused = || std::io::Error::from_raw_os_error(111);
+        let cases = [
+            ("connection refused", "error: connection refused"),
+            ("closed", "error: closed: Connection refused (os error 111)"),
+        ];
+        for (what, expected) in cases {
+            let error = Error::new(ErrorKind::Connect, what).with_source(refused());
+            assert_eq!(Failure::Job(error).message().as_deref(), Some(expected));
+        }
     }
 }

@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod context;
 mod failure;
+mod input;
 mod output;
 mod progress;
 mod signal;

@@ -25,6 +25,22 @@ impl Output {
         }
     }
 
+    /// Lines, each with its end, or their JSON.
+    pub(crate) async fn text_or(self, lines: &str, json: &impl Serialize) -> io::Result<()> {
+        match self.format {
+            Format::Text => raw(lines.to_owned()).await,
+            Format::Json => pretty(json).await,
+        }
+    }
+
+    /// What is to be told to programs only.
+    pub(crate) async fn only_json(self, json: &impl Serialize) -> io::Result<()> {
+        match self.format {
+            Format::Text => Ok(()),
+            Format::Json => pretty(json).await,
+        }
+    }
+
     /// A document that is JSON already: its bytes as they are, or wrapped.
     pub(crate) async fn document(
         self,

@@ -25,11 +25,12 @@ fn is_help(kind: ErrorKind) -> bool {
     matches!(kind, DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
-/// Clap's first paragraph is what is wrong; its usage line is the hint.
+/// Clap's first paragraph is what is wrong; the first line of its usage is the hint.
 fn told(text: &str) -> String {
-    let mut paragraphs = text.split("\n\n").map(|lines| lines.split_whitespace().collect::<Vec<_>>().join(" "));
-    let error = paragraphs.next().unwrap_or_default();
-    let usage = paragraphs.find_map(|text| text.strip_prefix("Usage: ").map(str::to_owned));
+    let mut paragraphs = text.split("\n\n");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let error = words(paragraphs.next().unwrap_or_default());
+    let usage = paragraphs.find_map(|text| text.strip_prefix("Usage: ")?.lines().next().map(words));
     let hint = usage.unwrap_or_else(|| "gantri --help".to_owned());
     format!("{}\nhint: {}", one_line(&error), one_line(&hint))
 }
@@ -48,6 +49,11 @@ mod tests {
                 &["gantri", "unpack", "a"][..],
                 "error: the following required arguments were not provided: <DIR>\n\
                  hint: gantri unpack <REF> <DIR>",
+            ),
+            (
+                &["gantri", "blob", "a", "b"],
+                "error: the subcommand 'b' cannot be used with '<REPO@DIGEST>'\n\
+                 hint: gantri blob [OPTIONS] <REPO@DIGEST>",
             ),
             (
                 &["gantri", "frobnicate"],

@@ -19,8 +19,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`client`] | [`Client`]: pull, unpack, push, build, list, inspect |
-//! | [`location`] | [`Location`]: a registry reference, or `oci:DIR[:TAG]` |
+//! | [`client`] | [`Client`]: pull, unpack, push, copy, tag, attach, build, list, inspect, put, mount, delete |
+//! | [`location`] | [`Location`]: a registry reference, `oci:DIR[:TAG]`, or an archive |
 //! | [`config`] | configuration files of the ecosystem, read when asked |
 
 pub mod client;
@@ -36,14 +36,16 @@ pub use gantri_server as server;
 pub use gantri_spec as spec;
 pub use gantri_store as store;
 
-pub use client::{Client, ClientBuilder, Pulled};
+pub use client::{Client, ClientBuilder, Extent, Mounted, Pulled};
 pub use gantri_core::error::display_untrusted;
 pub use gantri_core::{
-    BlobBody, BlobReader, BlobUpload, Discover, Error, ErrorKind, Event, Limits, Manage, Memory, NoObserver, Observer,
-    Pull, PullExt, Push, Registry, Result,
+    BlobBody, BlobReader, BlobUpload, ByteStream, Discover, Error, ErrorKind, Event, Limits, Manage, Memory,
+    NoObserver, Observer, Pull, PullExt, Push, PutManifest, Registry, Result,
 };
-pub use gantri_image::{Resolved, Unpacked};
+pub use gantri_image::{
+    Action, Artifact, Copied, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked, UnpackedArtifact,
+};
 pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
-pub use gantri_store::Layout;
-pub use location::{LayoutPath, Location};
+pub use gantri_store::{Archive, Layout};
+pub use location::{ArchivePath, LayoutPath, Location};

@@ -1,9 +1,10 @@
-//! Host to registry, each made once: clones of a [`Remote`] share connections, tokens and the pauses that a host asked for.
+//! Host to registry, each made once: who asks again shares connections, tokens and the pauses that a host asked for, and can
+//! tell that two places are in one registry, where blobs are mounted and not sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantri_core::{Limits, Result};
+use gantri_core::{Limits, Registry, Result};
 use gantri_remote::{Credential, Credentials, PlainHttp, Remote};
 use gantri_spec::Host;
 
@@ -11,7 +12,7 @@ use gantri_spec::Host;
 #[derive(Debug)]
 pub(crate) struct Registries {
     settings: Settings,
-    remotes: Mutex<HashMap<Host, Remote>>,
+    remotes: Mutex<HashMap<Host, Arc<dyn Registry>>>,
 }
 
 /// What every registry is made with.
@@ -20,11 +21,20 @@ pub(crate) struct Settings {
     pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) plain_http: PlainHttp,
     pub(crate) limits: Limits,
+    /// `None` is the library's own.
+    pub(crate) user_agent: Option<String>,
+    pub(crate) page_size: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { credentials: Arc::new(Credential::Anonymous), plain_http: PlainHttp::Auto, limits: Limits::default() }
+        Self {
+            credentials: Arc::new(Credential::Anonymous),
+            plain_http: PlainHttp::Auto,
+            limits: Limits::default(),
+            user_agent: None,
+            page_size: None,
+        }
     }
 }
 
@@ -33,21 +43,35 @@ impl Registries {
         Self { settings, remotes: Mutex::default() }
     }
 
-    /// The registry at `host`. Sends nothing.
+    /// The registry at `host`: the same value for the same host. Sends nothing.
     ///
     /// # Errors
     /// `Config` if it can't be set up.
-    pub(crate) fn at(&self, host: &Host) -> Result<Remote> {
+    pub(crate) fn at(&self, host: &Host) -> Result<Arc<dyn Registry>> {
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(remote) = remotes.get(host) {
-            return Ok(remote.clone());
+            return Ok(Arc::clone(remote));
         }
-        let remote = Remote::builder(host.clone())
-            .credentials(Arc::clone(&self.settings.credentials))
-            .plain_http(self.settings.plain_http)
-            .limits(self.settings.limits.clone())
-            .build()?;
-        remotes.insert(host.clone(), remote.clone());
+        let remote: Arc<dyn Registry> = Arc::new(self.settings.remote(host)?);
+        remotes.insert(host.clone(), Arc::clone(&remote));
         Ok(remote)
+    }
+}
+
+impl Settings {
+    /// A registry of these settings.
+    ///
+    /// # Errors
+    /// `Config` if it can't be set up.
+    pub(crate) fn remote(&self, host: &Host) -> Result<Remote> {
+        let mut remote = Remote::builder(host.clone())
+            .credentials(Arc::clone(&self.credentials))
+            .plain_http(self.plain_http)
+            .limits(self.limits.clone())
+            .page_size(self.page_size);
+        if let Some(user_agent) = &self.user_agent {
+            remote = remote.user_agent(user_agent.clone());
+        }
+        remote.build()
     }
 }

@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use gantri::Location;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::context::{Context, layout, usage};
+use crate::context::{Context, Settings, local_target, usage};
 use crate::failure::Failure;
 
 /// Packs each directory as a layer, puts the image into the layout and prints its digest.
 pub(crate) async fn run(global: &Global, target: &str, layers: &[PathBuf]) -> Result<(), Failure> {
-    let target = layout(target)?;
-    refuse_inside(layers, target.dir())?;
-    let context = Context::new(global, None)?;
+    let target = local_target(target)?;
+    refuse_inside(layers, home(&target))?;
+    let context = Context::new(global, Settings::default())?;
     let manifest = context.client.build(layers, &target).await?;
     let json = json!({
         "target": target.to_string(),
@@ -21,6 +22,15 @@ pub(crate) async fn run(global: &Global, target: &str, layers: &[PathBuf]) -> Re
         "size": manifest.size,
     });
     Ok(context.output.value(manifest.digest.as_str(), &json).await?)
+}
+
+/// Where a local place is written: files appear in a layout, and beside an archive.
+fn home(target: &Location) -> &Path {
+    match target {
+        Location::Layout(layout) => layout.dir(),
+        Location::Archive(archive) => archive.file(),
+        _ => Path::new("."),
+    }
 }
 
 /// What is packed may not hold what it is packed into, which grows while it is read.

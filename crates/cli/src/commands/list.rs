@@ -1,12 +1,12 @@
-//! `tags`: what a repository holds.
+//! `tags`, `repositories`, `referrers`: what there is.
 
 use futures_util::TryStreamExt;
-use gantri::Location;
-use gantri::spec::Tag;
+use gantri::spec::{Descriptor, Host, InvalidHost, MediaType, RepositoryName, Tag};
+use gantri::{Digest, Location, display_untrusted};
 use serde_json::json;
 
-use crate::args::Global;
-use crate::context::{Context, location, usage};
+use crate::args::{Global, PlatformArg};
+use crate::context::{Context, Settings, location, usage};
 use crate::failure::Failure;
 use crate::output;
 
@@ -18,7 +18,7 @@ pub(crate) async fn tags(global: &Global, repository: &str) -> Result<(), Failur
             "{repository:?}: a repository is wanted here, HOST/NAME or oci:DIR, without tag or digest"
         )));
     }
-    let context = Context::new(global, None)?;
+    let context = Context::new(global, Settings::default())?;
     let mut tags = context.outcome(&source, context.client.tags(&source).await).await?;
     if context.output.streams() {
         while let Some(tag) = context.outcome(&source, tags.try_next().await).await? {
@@ -30,10 +30,57 @@ pub(crate) async fn tags(global: &Global, repository: &str) -> Result<(), Failur
     Ok(context.output.value("", &json!({ "repository": source.to_string(), "tags": tags })).await?)
 }
 
-fn names_an_image(source: &Location) -> bool {
-    match source {
-        Location::Registry(reference) => reference.tag().is_some() || reference.digest().is_some(),
-        Location::Layout(layout) => layout.tag().is_some(),
-        _ => false,
+/// The repositories of a registry.
+pub(crate) async fn repositories(global: &Global, host: &str) -> Result<(), Failure> {
+    let host: Host = host.parse().map_err(|error: InvalidHost| usage(error.to_string()))?;
+    let context = Context::new(global, Settings::default())?;
+    let mut repositories = context.client.repositories(&host)?;
+    if context.output.streams() {
+        while let Some(repository) = repositories.try_next().await? {
+            output::line(repository.as_str()).await?;
+        }
+        return Ok(());
     }
+    let repositories: Vec<RepositoryName> = repositories.try_collect().await?;
+    Ok(context.output.value("", &json!({ "registry": host, "repositories": repositories })).await?)
+}
+
+/// What refers to an image: digest and artifact type, line by line as they come, or as one document.
+pub(crate) async fn referrers(
+    global: &Global,
+    source: &str,
+    artifact_type: Option<&str>,
+    platform: &PlatformArg,
+) -> Result<(), Failure> {
+    let source = location(source)?;
+    let context = Context::new(global, Settings::platform(platform))?;
+    let subject = subject(&context, &source, platform).await?;
+    let artifact_type = artifact_type.map(MediaType::from);
+    let listing = context.client.referrers(&source, &subject, artifact_type.as_ref()).await;
+    let mut listing = context.outcome(&source, listing).await?;
+    if context.output.streams() {
+        while let Some(referrer) = context.outcome(&source, listing.try_next().await).await? {
+            let artifact_type = referrer.artifact_type.as_ref().map_or("-", MediaType::as_str);
+            output::line(&format!("{} {}", referrer.digest, display_untrusted(artifact_type))).await?;
+        }
+        return Ok(());
+    }
+    let listing: Vec<Descriptor> = context.outcome(&source, listing.try_collect().await).await?;
+    Ok(context.output.value("", &json!({ "subject": subject, "referrers": listing })).await?)
+}
+
+/// What is referred to. A digest need not be asked for, and its manifest need not be there.
+async fn subject(context: &Context, source: &Location, platform: &PlatformArg) -> Result<Digest, Failure> {
+    if platform.platform.is_some() {
+        let image = context.outcome(source, context.client.image(source).await).await?;
+        return Ok(image.manifest.digest().clone());
+    }
+    match source.digest() {
+        Some(digest) => Ok(digest.clone()),
+        None => Ok(context.outcome(source, context.client.resolve(source).await).await?.digest),
+    }
+}
+
+fn names_an_image(source: &Location) -> bool {
+    source.tag().is_some() || source.digest().is_some()
 }

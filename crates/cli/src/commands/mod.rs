@@ -1,16 +1,20 @@
 //! One file a group of commands: take the arguments, call one verb of the client, hand the result to the output.
 
 mod build;
+mod copy;
+mod delete;
 mod inspect;
+mod label;
 mod list;
 mod pull;
 mod push;
+mod put;
 mod quickstart;
 pub(crate) mod serve;
 mod unpack;
 mod verify;
 
-use crate::args::{Cli, Command};
+use crate::args::{BlobAction, Cli, Command, ManifestAction};
 use crate::failure::Failure;
 
 /// Runs any command but `serve`, which ends by its own rules.
@@ -19,14 +23,39 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::Serve { .. } => Ok(()),
         Command::Quickstart { layers } => quickstart::run(&global, layers).await,
-        Command::Pull { source, target, platform } => pull::run(&global, &source, &target, &platform).await,
-        Command::Unpack { source, dir, platform } => unpack::run(&global, &source, &dir, &platform).await,
+        Command::Pull { source, target, platforms, jobs } => {
+            pull::run(&global, &source, &target, &platforms, jobs).await
+        }
+        Command::Unpack { source, dir, platform, jobs } => unpack::run(&global, &source, &dir, &platform, jobs).await,
+        Command::Fetch { source, dir, jobs } => label::fetch(&global, &source, &dir, jobs).await,
         Command::Build { target, layers } => build::run(&global, &target, &layers).await,
-        Command::Push { source, targets, platform } => push::run(&global, &source, &targets, &platform).await,
+        Command::Push { source, targets, copy } => push::run(&global, &source, &targets, &copy).await,
+        Command::Copy { source, target, copy } => copy::run(&global, &source, &target, &copy).await,
+        Command::Tag { source, tags } => label::tag(&global, &source, &tags).await,
+        Command::Attach { subject, artifact_type, annotation, platform, files } => {
+            let attachment =
+                label::Attachment { artifact_type: &artifact_type, annotations: &annotation, files: &files };
+            label::attach(&global, &subject, &attachment, &platform).await
+        }
         Command::Tags { repository } => list::tags(&global, &repository).await,
-        Command::Manifest { source, platform } => inspect::manifest(&global, &source, &platform).await,
+        Command::Repositories { host } => list::repositories(&global, &host).await,
+        Command::Referrers { source, artifact_type, platform } => {
+            list::referrers(&global, &source, artifact_type.as_deref(), &platform).await
+        }
+        Command::Delete { target } => delete::run(&global, &target).await,
+        Command::Mount { source, target } => put::mount(&global, &source, &target).await,
+        Command::Manifest { action: Some(ManifestAction::Put { target, file, media_type }), .. } => {
+            put::manifest(&global, &target, &file, media_type.as_deref()).await
+        }
+        Command::Manifest { source, platform, .. } => {
+            inspect::manifest(&global, &source.unwrap_or_default(), &platform).await
+        }
         Command::Config { source, platform } => inspect::config(&global, &source, &platform).await,
         Command::Digest { source, platform } => inspect::digest(&global, &source, &platform).await,
-        Command::Blob { source } => inspect::blob(&global, &source).await,
+        Command::Blob { action: Some(BlobAction::Put { target, file }), .. } => {
+            put::blob(&global, &target, &file).await
+        }
+        Command::Blob { action: Some(BlobAction::Delete { target }), .. } => delete::blob(&global, &target).await,
+        Command::Blob { source, .. } => inspect::blob(&global, &source.unwrap_or_default()).await,
     }
 }

@@ -1,27 +1,16 @@
-//! `push`: an image from an image layout directory to registries.
+//! `push`: an image from an image layout or an archive to registries.
 
-use serde_json::json;
+use gantri::Location;
 
-use crate::args::{Global, PlatformArg};
-use crate::context::{Context, layout, reference};
+use crate::args::{CopyArgs, Global};
+use crate::commands::copy::{self, Job};
+use crate::context::{local, reference};
 use crate::failure::Failure;
 
-/// Pushes the image under each reference, one after the other, and prints its digest.
-pub(crate) async fn run(
-    global: &Global,
-    source: &str,
-    targets: &[String],
-    platform: &PlatformArg,
-) -> Result<(), Failure> {
-    let source = layout(source)?;
-    let references = targets.iter().map(|target| reference(target)).collect::<Result<Vec<_>, _>>()?;
-    let context = Context::new(global, Some(platform))?;
-    let from = source.clone().into();
-    let mut pushed = None;
-    for target in &references {
-        pushed = Some(context.outcome(&from, context.client.push(&source, target).await).await?);
-    }
-    let Some(manifest) = pushed else { return Ok(()) };
-    let json = json!({ "source": source.to_string(), "targets": targets, "digest": manifest.digest });
-    Ok(context.output.value(manifest.digest.as_str(), &json).await?)
+/// Pushes the image under each reference, all in one job, and prints its digest.
+pub(crate) async fn run(global: &Global, source: &str, targets: &[String], args: &CopyArgs) -> Result<(), Failure> {
+    let source = local(source)?;
+    let targets = targets.iter().map(|target| Ok(reference(target)?.into()));
+    let targets = targets.collect::<Result<Vec<Location>, Failure>>()?;
+    copy::job(global, &Job { source, targets, args }).await
 }

@@ -14,7 +14,7 @@ use gantri::{Error, ErrorKind, LayoutPath, Location, Memory, NoObserver, Referen
 use crate::args::Global;
 use crate::commands::build::refuse_inside;
 use crate::commands::verify;
-use crate::context::{Context, location, reference};
+use crate::context::{Context, Settings, reference};
 use crate::failure::Failure;
 use crate::output;
 
@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, layers: Vec<PathBuf>) -> Result<(), Fai
 }
 
 async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Result<(), Failure> {
-    let context = Context::with_observer(global, None, Arc::new(NoObserver))?;
+    let context = Context::with_observer(global, Settings::default(), Arc::new(NoObserver))?;
     // Removed again if a step fails; kept if all went well.
     let place = tempfile::Builder::new()
         .prefix("gantri-quickstart-")
@@ -60,18 +60,18 @@ async fn steps(global: &Global, address: SocketAddr, layers: &[PathBuf]) -> Resu
 
     let made = LayoutPath::new(here.join("made")).with_tag(tag(&image));
     step(&format!("build {made} {}", words(layers)), "directories as the layers of an image").await?;
-    let built = context.client.build(layers, &made).await?;
+    let built = context.client.build(layers, &made.clone().into()).await?;
     output::line(&format!("{} with {} layers", built.digest, layers.len())).await?;
 
     step(&format!("push {made} {image}"), "to the registry").await?;
-    context.client.push(&made, &image).await?;
+    context.client.push(&made.into(), &image).await?;
     step(&format!("tags {address}/quickstart/app"), "what it has").await?;
     let tags: Vec<Tag> = context.client.tags(&Location::from(image.clone())).await?.try_collect().await?;
     output::line(&tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" ")).await?;
 
     let pulled = LayoutPath::new(here.join("pulled")).with_tag(tag(&image));
     step(&format!("pull {image} {pulled}"), "back, into an image layout").await?;
-    let manifest = context.client.pull(&location(&image.to_string())?, &pulled).await?.manifest;
+    let manifest = context.client.pull(&image.clone().into(), &pulled.into()).await?.manifest;
     if manifest.digest != built.digest {
         return Err(differs(format!("pulled {}, but built {}", manifest.digest, built.digest)));
     }

@@ -4,14 +4,20 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::args::{Global, PlatformArg};
-use crate::context::{Context, location};
+use crate::args::{Global, JobsArg, PlatformArg};
+use crate::context::{Context, Settings, location};
 use crate::failure::Failure;
 
 /// Fetches and unpacks the image and prints its digest.
-pub(crate) async fn run(global: &Global, source: &str, dir: &Path, platform: &PlatformArg) -> Result<(), Failure> {
+pub(crate) async fn run(
+    global: &Global,
+    source: &str,
+    dir: &Path,
+    platform: &PlatformArg,
+    jobs: JobsArg,
+) -> Result<(), Failure> {
     let location = location(source)?;
-    let context = Context::new(global, Some(platform))?;
+    let context = Context::new(global, Settings::platform(platform).jobs(jobs))?;
     let unpacked = context.outcome(&location, context.client.unpack(&location, dir).await).await?;
     let json = json!({
         "source": source,

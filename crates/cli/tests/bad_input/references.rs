@@ -99,10 +99,10 @@ fn a_layout_with_a_tag_that_is_none_is_refused_with_its_offset() {
 }
 
 #[test]
-fn pull_goes_to_a_layout_and_nowhere_else() {
+fn pull_goes_to_a_layout_or_an_archive_and_nowhere_else() {
     usage(
         &["pull", "registry.example/a", "images"],
-        "location \"images\": an image layout is written oci:DIR or oci:DIR:TAG",
+        "\"images\": a layout or an archive is wanted here, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]",
         "",
     );
 }

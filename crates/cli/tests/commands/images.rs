@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use test_support::{Running, Scene};
 
-use crate::{prints, scene, serve, trees};
+use crate::{json, prints, scene, serve, trees};
 
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -18,11 +18,6 @@ fn registry(scene: &Scene) -> (Running, String) {
     let (v1, v2) = (format!("{host}/team/app:v1"), format!("{host}/team/app:v2"));
     assert_eq!(prints(scene, &["push", "oci:images:v1", &v1, &v2]), "D1\n");
     (running, format!("{host}/team/app"))
-}
-
-fn json(scene: &Scene, arguments: &[&str]) -> Value {
-    let printed = prints(scene, &[arguments, &["--format", "json"]].concat());
-    serde_json::from_str(&printed).unwrap()
 }
 
 #[test]
@@ -114,16 +109,6 @@ fn an_unpack_prints_the_digest_and_leaves_the_tree() {
         "source": "HOST/team/app:v1", "target": "again", "digest": "D1", "entries": 4, "bytes": 16, "notices": null,
     });
     assert_eq!(document, expected);
-}
-
-#[test]
-fn a_push_says_where_to() {
-    let scene = scene();
-    let (_running, repository) = registry(&scene);
-    let target = format!("{repository}:v3");
-    let expected = serde_json::json!({ "source": "oci:images:v1", "targets": ["HOST/team/app:v3"], "digest": "D1" });
-    assert_eq!(json(&scene, &["push", "oci:images:v1", &target]), expected);
-    assert_eq!(prints(&scene, &["tags", &repository]), "v1\nv2\nv3\n");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod platforms;
 mod progress;
 mod quickstart;
 mod serve;
+mod single;
 
 use std::fs;
 
@@ -24,6 +25,13 @@ fn prints(scene: &Scene, arguments: &[&str]) -> String {
     let Ran { code, stdout, stderr } = scene.run(arguments);
     assert_eq!((code, said(&stderr).as_str()), (Some(0), ""), "{arguments:?}");
     mask(&stdout)
+}
+
+/// The document that a command prints, masked.
+#[track_caller]
+fn json(scene: &Scene, arguments: &[&str]) -> serde_json::Value {
+    let printed = prints(scene, &[arguments, &["--format", "json"]].concat());
+    serde_json::from_str(&printed).unwrap()
 }
 
 /// What was said, but for the note that only ordinary users get.

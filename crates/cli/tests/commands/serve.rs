@@ -83,6 +83,6 @@ fn a_directory_that_is_an_image_layout_is_not_served_as_a_tree() {
     scene.refuses(["serve", "--listen", "127.0.0.1:0", "images"]).is(
         1,
         "serve images: open tree images: it is itself an image layout",
-        "",
+        "serve the directory above it: each image layout below that is a repository",
     );
 }

@@ -1,10 +1,10 @@
 //! Blobs: what may be taken for one, and for a part of one.
 
 use gantri::spec::ByteRange;
-use gantri::{Digest, ErrorKind, Pull, Reference};
+use gantri::{Digest, ErrorKind, Pull};
 use test_support::{Body, Reply, ScriptedServer};
 
-use crate::world::{client, remote, repo};
+use crate::world::{at, client, remote, repo};
 
 const BLOB: &str = "0123456789";
 
@@ -74,7 +74,6 @@ async fn an_error_page_is_never_data() {
 #[tokio::test]
 async fn a_blob_that_is_another_ends_in_an_error() {
     let server = ScriptedServer::start(|_| Reply::ok("9876543210"));
-    let reference: Reference = format!("{}/team/app", server.host()).parse().unwrap();
-    let reader = client().blob(&reference, &digest()).await.unwrap();
+    let reader = client().blob(&at(&server.host(), ""), &digest()).await.unwrap();
     assert_eq!(reader.bytes(1 << 20).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
 }

@@ -12,3 +12,4 @@ mod pull;
 mod table;
 mod tags;
 mod world;
+mod writing;

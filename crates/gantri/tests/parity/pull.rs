@@ -58,7 +58,7 @@ async fn layers_that_arrive_in_any_order_leave_the_manifest_as_it_was() {
     let home = tempfile::tempdir().unwrap();
     let client = Client::builder().observer(Arc::new(done)).build().unwrap();
     let pulled = client.pull(&at(&server.host(), ":v1"), &layout(&home)).await.unwrap();
-    let found = client.image(&pulled.target.into()).await.unwrap();
+    let found = client.image(&pulled.target).await.unwrap();
     assert_eq!(found.manifest.bytes(), &bytes);
     assert_eq!(found.image.layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>(), layers);
 }
@@ -73,7 +73,7 @@ async fn a_layer_named_three_times_is_pulled_once() {
     let home = tempfile::tempdir().unwrap();
     let pulled = client().pull(&at(&server.host(), ":v1"), &layout(&home)).await.unwrap();
     assert_eq!(requests_for(&server, &digest), 1);
-    assert_eq!(client().image(&pulled.target.into()).await.unwrap().image.layers.len(), 3);
+    assert_eq!(client().image(&pulled.target).await.unwrap().image.layers.len(), 3);
 }
 
 /// M8: what the layout holds is not asked for again.
@@ -97,15 +97,15 @@ async fn a_damaged_file_of_the_right_size_is_not_served_and_replaced_by_the_next
     let server = image.serve(|_, _| None);
     let home = tempfile::tempdir().unwrap();
     let pulled = client().pull(&at(&server.host(), ":v1"), &layout(&home)).await.unwrap();
-    let file = pulled.target.dir().join("blobs/sha256").join(layer.encoded());
+    let file = home.path().join("layout/blobs/sha256").join(layer.encoded());
     fs::remove_file(&file).unwrap();
     fs::write(&file, vec![b'x'; size]).unwrap();
-    let refused = client().unpack(&pulled.target.clone().into(), &home.path().join("root")).await.unwrap_err();
+    let refused = client().unpack(&pulled.target, &home.path().join("root")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DigestMismatch);
     assert!(!home.path().join("root").exists());
     client().pull(&at(&server.host(), ":v1"), &layout(&home)).await.unwrap();
     assert_eq!(requests_for(&server, &layer), 2, "fetched again, to take its place");
-    client().unpack(&pulled.target.into(), &home.path().join("root")).await.unwrap();
+    client().unpack(&pulled.target, &home.path().join("root")).await.unwrap();
 }
 
 /// I4, I5: what an image is can be told without a byte of its layers.

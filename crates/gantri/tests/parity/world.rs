@@ -89,8 +89,8 @@ pub(crate) fn offered(manifest: Descriptor, platform: Platform) -> Descriptor {
 }
 
 /// A layout in a directory that is not there yet.
-pub(crate) fn layout(home: &tempfile::TempDir) -> LayoutPath {
-    LayoutPath::new(home.path().join("layout"))
+pub(crate) fn layout(home: &tempfile::TempDir) -> Location {
+    LayoutPath::new(home.path().join("layout")).into()
 }
 
 /// Limits that give up soon.

@@ -1,0 +1,92 @@
+//! What a [`Client`] is made of.
+
+use std::sync::Arc;
+
+use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
+use gantri_remote::{Credentials, PlainHttp};
+use gantri_spec::{Host, Platform};
+
+use super::Client;
+use crate::registries::{Registries, Settings};
+
+/// What a [`Client`] is made of. Nothing is checked and nothing is looked up before [`build`](Self::build).
+#[derive(Debug)]
+pub struct ClientBuilder {
+    settings: Settings,
+    platform: Option<Platform>,
+    observer: Arc<dyn Observer>,
+}
+
+/// The spec wants manifests of 4 megabytes supported.
+const SMALLEST_MANIFEST_LIMIT: u64 = 4_000_000;
+
+impl ClientBuilder {
+    pub(super) fn new() -> Self {
+        Self { settings: Settings::default(), platform: None, observer: Arc::new(NoObserver) }
+    }
+
+    /// Who to be. Asked only when a registry asks. Default: anonymous everywhere.
+    pub fn credentials(mut self, credentials: Arc<dyn Credentials>) -> Self {
+        self.settings.credentials = credentials;
+        self
+    }
+
+    /// When to speak http. Default: to loopback hosts only.
+    pub fn plain_http(mut self, plain_http: PlainHttp) -> Self {
+        self.settings.plain_http = plain_http;
+        self
+    }
+
+    /// The bounds. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// What every request says that it comes from. Default: `gantri/` and the version.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.settings.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Asks listings for pages of so many entries. Default `None`: the registry chooses, which every registry can.
+    pub fn page_size(mut self, entries: Option<u32>) -> Self {
+        self.settings.page_size = entries;
+        self
+    }
+
+    /// Which image of an index is meant. Default: this machine's platform.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Who hears about progress. Default: nobody.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// The client. Opens no connection.
+    ///
+    /// # Errors
+    /// `Config` if the bound on manifests is below what the spec asks every client to take, or a page of no entries or a
+    /// user agent that can't be sent was asked for.
+    pub fn build(self) -> Result<Client> {
+        let limits = self.settings.limits.clone();
+        if limits.manifest < SMALLEST_MANIFEST_LIMIT {
+            let what = format!("limit manifest = {}: at least {SMALLEST_MANIFEST_LIMIT} is needed", limits.manifest);
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        if self.settings.user_agent.is_some() || self.settings.page_size.is_some() {
+            // What no registry can be set up with is told now, and not when the first is asked.
+            self.settings.remote(&Host::docker_hub())?;
+        }
+        Ok(Client {
+            registries: Arc::new(Registries::new(self.settings)),
+            platform: self.platform.unwrap_or_else(Platform::host),
+            limits,
+            observer: self.observer,
+        })
+    }
+}
