@@ -48,6 +48,10 @@ impl Pull for Archived {
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         self.archive().await?.blob(repo, digest, range).await
     }
+
+    fn guards_content(&self) -> bool {
+        false
+    }
 }
 
 impl Discover for Archived {
