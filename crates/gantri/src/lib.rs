@@ -39,8 +39,8 @@ pub use gantri_store as store;
 pub use client::{Client, ClientBuilder, Pulled};
 pub use gantri_core::error::display_untrusted;
 pub use gantri_core::{
-    BlobBody, BlobReader, BlobUpload, Discover, Error, ErrorKind, Event, Limits, Manage, Memory, NoObserver, Observer,
-    Pull, PullExt, Push, Registry, Result,
+    BlobBody, BlobReader, BlobUpload, Discover, Error, ErrorKind, Event, Limits, Manage, Memory, MissingChildren,
+    NoObserver, Observer, Pull, PullExt, Push, Registry, Result,
 };
 pub use gantri_image::{Resolved, Unpacked};
 pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
