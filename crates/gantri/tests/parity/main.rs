@@ -12,4 +12,5 @@ mod manifests;
 mod pull;
 mod table;
 mod tags;
+mod walk;
 mod world;
