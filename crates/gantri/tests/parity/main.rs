@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod auth;
 mod blobs;
 mod errors;
@@ -11,5 +12,6 @@ mod manifests;
 mod pull;
 mod table;
 mod tags;
+mod walk;
 mod world;
 mod writing;
