@@ -1,7 +1,5 @@
 //! Referrers: which of the two ways a registry keeps them, and whom to believe (H10, M11, M13).
 
-use std::sync::Arc;
-
 use futures_util::TryStreamExt;
 use gantri_core::{Discover, ErrorKind, Manage, Push, Result};
 use gantri_remote::Remote;
@@ -152,7 +150,9 @@ async fn what_is_no_index_under_the_tag_is_left_alone() {
 async fn a_list_under_a_tag_is_bounded() {
     let tiny = Tiny::new();
     let signatures: Vec<_> = (0..6).map(|at| signature(&at.to_string(), &subject())).collect();
-    signatures.iter().for_each(|signature| tiny.put(signature, None));
+    for signature in &signatures {
+        tiny.put(signature, None);
+    }
     let entries = signatures.iter().map(|signature| signature.descriptor().clone()).collect();
     tiny.put(&Index::new(entries).to_raw(), Some(&list_tag(&subject().digest)));
     let bounded = |most| builder(&tiny.script()).limits(limits(|limits| limits.graph_nodes = most)).build().unwrap();
@@ -311,5 +311,4 @@ async fn a_manifest_without_a_subject_is_deleted_without_a_list() {
     assert_eq!(asked(&script), [format!("GET manifests/{digest}"), format!("DELETE manifests/{digest}")]);
     let error = remote(&script).delete_manifest(&repo(), digest).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ManifestUnknown);
-    let _keep: Arc<Tiny> = tiny;
 }
