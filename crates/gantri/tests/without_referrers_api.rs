@@ -97,7 +97,10 @@ async fn attach_as_told(host: &str, name: &str) {
         for put in join_all(puts).await {
             put.unwrap();
         }
-        println!("\n{}", done(from));
+        // Past libtest, which may hold back what is printed; on a line of its own.
+        let mut out = std::io::stdout();
+        writeln!(out, "\n{}", done(from)).unwrap();
+        out.flush().unwrap();
     }
 }
 

@@ -90,8 +90,11 @@ async fn only_those_that_refer_to_the_subject_are_its_referrers() {
     tiny.put(&Index::new(entries).to_raw(), Some(&list_tag(&subject().digest)));
     tiny.forget(gone.digest());
     for wanted in [None, Some(&SIGNATURE)] {
-        let found = listed(&remote(&tiny.script()), wanted).await.unwrap();
+        let script = tiny.script();
+        let found = listed(&remote(&script), wanted).await.unwrap();
         assert_eq!(digests(&found), [right.digest()]);
+        let own = format!("manifests/{}", subject().digest);
+        assert!(asked(&script).iter().all(|line| !line.ends_with(&own)), "the subject is not even asked for");
         assert_eq!(found[0].artifact_type, Some(SIGNATURE));
         assert_eq!(found[0].annotations["org.example.name"], "right");
     }
