@@ -281,7 +281,9 @@ impl<'a> Trip<'a> {
         let Place { registry, repo, .. } = &self.item.source;
         let fetched = registry.manifest(repo, &entry.digest.clone().into()).await;
         let fetched = fetched.and_then(|raw| {
-            RawManifest::expect(entry, raw.bytes().clone()).map_err(|mismatch| mismatched(entry, mismatch))
+            // Annotations and the like belong to the entry, not to the manifest.
+            let bare = Descriptor::new(entry.media_type.clone(), entry.digest.clone(), entry.size);
+            RawManifest::expect(&bare, raw.bytes().clone()).map_err(|mismatch| mismatched(entry, mismatch))
         });
         fetched.map_err(|error| at_side("source", "manifest", &entry.digest, error))
     }
