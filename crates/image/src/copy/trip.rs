@@ -168,16 +168,19 @@ impl<'a> Trip<'a> {
             let CopyItem { source, target, .. } = self.item;
             let [from, to] = [source, target].map(|place| (place.registry_id(), place.repo.clone()));
             let flight = self.job.manifests.at((from, to, entry.digest.clone()));
-            flight.get_or_try_init(|| self.bring(entry, reason)).await.map(|&()| ())
+            let bring = self.bring(entry, reason).boxed();
+            flight.get_or_try_init(|| bring).await.map(|&()| ())
         }
         .boxed()
     }
 
     async fn bring(&self, entry: &Descriptor, reason: Reason<'_>) -> Result<()> {
         // An index waits for what it lists, so it must not hold what those wait for.
-        let _leaf = match entry.media_type.is_index() {
-            true => None,
-            false => Some(self.job.leaves.acquire().await.map_err(|_| Error::new(ErrorKind::Io, "the job has ended"))?),
+        let _leaf = if entry.media_type.is_index() {
+            None
+        } else {
+            let turn = self.job.leaves.acquire().await;
+            Some(turn.map_err(|_| Error::new(ErrorKind::Io, "the job has ended"))?)
         };
         let found = if self.may_trust() { self.resolve(&entry.digest.clone().into()).await? } else { None };
         let is_here = found.as_ref().is_some_and(|found| found.size == entry.size);
