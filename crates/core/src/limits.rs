@@ -62,7 +62,7 @@ pub struct Limits {
     pub chunk_min: u64,
     /// Indexes inside indexes (M12). Default 4.
     pub index_depth: u32,
-    /// Manifests that one job looks at (M12). Default 100,000.
+    /// Manifests that one job looks at; of a copy, manifests and blobs below one root (M12). Default 100,000.
     pub graph_nodes: u64,
     /// Layers of one image. Default 4,096.
     pub layers: usize,
