@@ -1,8 +1,8 @@
 //! Images, indexes and artifacts from any registry into any other.
 //!
 //! This file is what callers see: items, options, and the two ways to go through them. One item's way is
-//! [`trip`], how its blobs arrive is [`transfer`](crate::transfer), what a manifest leads to is [`graph`](crate::graph),
-//! and which entries of an index are meant is [`subset`].
+//! `trip.rs`, how its blobs arrive is `transfer.rs`, what a manifest leads to is `graph.rs`,
+//! and which entries of an index are meant is `subset.rs`.
 
 mod referrers;
 mod subset;
@@ -48,7 +48,7 @@ pub enum Platforms {
     #[default]
     All,
     /// The best for each of these platforms. One yields that image itself; several yield a new index of their entries as
-    /// they stand, with what attests to them. An image that is in no index is taken as it is.
+    /// they stand, with what attests to them; none says nothing. An image that is in no index is taken as it is.
     Only(Vec<Platform>),
 }
 
