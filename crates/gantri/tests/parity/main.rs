@@ -8,6 +8,7 @@ mod blobs;
 mod errors;
 mod images;
 mod manifests;
+mod pairs;
 mod pull;
 mod table;
 mod tags;
