@@ -79,8 +79,7 @@ fn killed_and_run_again(scene: &Scene, target: impl Fn(usize) -> String) {
         if let Moment::Receiving(..) = moment {
             server.wait_for_stall();
         }
-        // Dropped, it is killed by a signal that it can't hear.
-        drop(running);
+        assert_eq!(running.kill().code, None);
         let tags = scene.run(["tags", place.rsplit_once(':').unwrap().0]);
         assert_eq!(tags.stdout, "", "{moment:?}");
         let ran = scene.run(["copy", &format!("{}/app:v1", honest.host()), &place]);
