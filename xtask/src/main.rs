@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod go;
 mod interop;
 mod layout;
 mod server;
@@ -13,16 +14,18 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   check [--only STEP]... [--skip STEP]...   everything a change must pass
-  interop                                   our client and server against other people's
-  bench                                     speed and memory against a peer in the same run";
+  interop [WORD]...                         our client and server against other people's
+  bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
+  serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["check", options @ ..] => check::check(options),
-        ["interop"] => interop::interop(),
-        ["bench"] => bench::bench(),
+        ["interop", words @ ..] => interop::interop(words),
+        ["bench", parts @ ..] => bench::bench(parts),
+        ["serve", kind] => server::serve(kind),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

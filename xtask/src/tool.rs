@@ -65,18 +65,6 @@ pub(crate) fn cache_dir() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Installs a Go program at a pinned version into the cache; its path.
-pub(crate) fn need_go(name: &str, package: &str, version: &str) -> Result<PathBuf> {
-    let bin = cache_dir()?.join("bin").join(format!("{name}-{version}"));
-    let program = bin.join(name);
-    if !program.is_file() {
-        need_debian(&[("go", "golang-go")])?;
-        println!("installing {name} {version}");
-        run(command("go", ["install", &format!("{package}@{version}")]).env("GOBIN", &bin))?;
-    }
-    Ok(program)
-}
-
 /// Builds our command; its path.
 pub(crate) fn gantri() -> Result<PathBuf> {
     let root = workspace_root();

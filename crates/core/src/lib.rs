@@ -35,4 +35,6 @@ pub use error::{Error, ErrorKind, Result, Retry};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use progress::{Event, NoObserver, Observer};
-pub use registry::{Discover, Manage, Mount, Pull, PullExt, Push, PutManifest, Registry, body_of, send_body};
+pub use registry::{
+    Discover, Manage, MissingChildren, Mount, Pull, PullExt, Push, PutManifest, Registry, body_of, send_body,
+};

@@ -60,10 +60,19 @@ pub struct Limits {
     /// Bytes that a registry may ask for as the least chunk (`OCI-Chunk-Min-Length`); such chunks are streamed. Default
     /// 256 MiB.
     pub chunk_min: u64,
+    /// Bytes of a streamed body from which on its head is sent first and the registry's leave is waited for
+    /// (`Expect: 100-continue`), so that a refusal costs no body (H12). Default 1 MiB.
+    pub expect_from: u64,
+    /// The longest wait for that leave; then the body is sent without it. Default 1 second.
+    pub expect_wait: Duration,
     /// Indexes inside indexes (M12). Default 4.
     pub index_depth: u32,
     /// Manifests that one job looks at (M12). Default 100,000.
     pub graph_nodes: u64,
+    /// Times that a list of referrers kept under a tag is written again because somebody else wrote it too. Default 16.
+    pub referrers_rounds: u32,
+    /// The least time that such a list must stay as it was written before it counts as written. Default 200 milliseconds.
+    pub referrers_settle: Duration,
     /// Layers of one image. Default 4,096.
     pub layers: usize,
     /// Uncompressed bytes of one layer (T8). Default 64 GiB.
@@ -114,8 +123,12 @@ impl Default for Limits {
             chunk: 8 * MIB,
             monolithic_put: 64 * MIB,
             chunk_min: 256 * MIB,
+            expect_from: MIB,
+            expect_wait: Duration::from_secs(1),
             index_depth: 4,
             graph_nodes: 100_000,
+            referrers_rounds: 16,
+            referrers_settle: Duration::from_millis(200),
             layers: 4_096,
             unpack_layer_bytes: 64 * GIB,
             unpack_bytes: 256 * GIB,

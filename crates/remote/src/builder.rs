@@ -9,10 +9,13 @@ use http::header::HeaderValue;
 use url::Url;
 
 use crate::auth::{Authorizer, Credential, Credentials};
+use crate::habits::Habits;
 use crate::http::policy::{Side, Supplier};
 use crate::http::{HttpClient, HyperClient};
+use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
 use crate::transport::Transport;
+use crate::upload::Lessons;
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
 #[derive(Debug)]
@@ -109,7 +112,9 @@ impl RemoteBuilder {
         self
     }
 
-    /// Asks listings for pages of so many entries. Default `None`: the registry chooses, which every registry can.
+    /// Asks listings for pages of so many entries, or for as many as the registry allows if that is fewer. Default `None`:
+    /// the registry chooses, which every registry can; one that then leaves out entries without a `Link` to them (GAR's kin)
+    /// is only seen through if a size is told.
     pub fn page_size(mut self, entries: Option<u32>) -> Self {
         self.page_size = entries;
         self
@@ -137,7 +142,7 @@ impl RemoteBuilder {
         let limits = Arc::new(self.limits);
         let http = self
             .http_client
-            .unwrap_or_else(|| Arc::new(HyperClient::new(self.http_version, limits.connect, Arc::clone(&side))));
+            .unwrap_or_else(|| Arc::new(HyperClient::new(self.http_version, &limits, Arc::clone(&side))));
         let supplier = Arc::new(Supplier { origin, realms: self.trusted_realms, side });
         let auth = Authorizer::new(
             self.host.clone(),
@@ -149,7 +154,9 @@ impl RemoteBuilder {
             user_agent.clone(),
         );
         let transport = Transport::new(http, auth, Arc::clone(&limits), Arc::clone(&supplier), user_agent);
-        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size: self.page_size }))
+        let (habits, lessons, lines) = (Habits::default(), Lessons::default(), Lines::default());
+        let page_size = self.page_size;
+        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size, habits, lessons, lines }))
     }
 }
 

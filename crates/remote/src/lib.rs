@@ -38,6 +38,8 @@
 //! | `auth` | who asks: challenges, tokens, [`Credentials`] |
 //! | `transport` | the life of one request: redirects, challenges, retries, the throttle, timeouts |
 //! | `pull`, `push`, `discover`, `manage` | the four workflows of the distribution spec, over the transport |
+//! | `referrers` | the tag scheme, for registries that list no referrers themselves |
+//! | `habits` | what a registry has shown of itself, so that nothing is tried in vain twice |
 //! | [`RemoteBuilder`] | what the user says about a registry |
 //!
 //! Values come in from outside: nothing here reads the environment or a file.
@@ -46,14 +48,18 @@ mod auth;
 mod builder;
 mod discover;
 mod download;
+mod habits;
 mod http;
 mod manage;
 mod manifest;
 mod pages;
 mod pull;
 mod push;
+mod put_manifest;
+mod referrers;
 mod remote;
 mod transport;
+mod untag;
 mod upload;
 
 pub use self::auth::{Credential, Credentials, Secret};

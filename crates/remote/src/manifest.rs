@@ -59,20 +59,36 @@ pub(crate) fn of_body(whole: &Whole, at: &Selector, what: &str) -> Result<RawMan
         return Err(whole.not_a_registry(what));
     }
     let manifest = match (at, &named) {
-        (Selector::Digest(asked), _) => RawManifest::expect_digest(asked, declared, bytes),
-        (Selector::Tag(_), Some(named)) => RawManifest::expect_digest(named, declared, bytes),
+        (Selector::Digest(asked), Some(named)) => {
+            agree(asked, named)?;
+            let manifest = RawManifest::expect_digest(asked, declared, bytes);
+            // The registry may name it by another algorithm than the caller did: then both must be right.
+            if asked == named { manifest } else { manifest.and_then(|manifest| also(manifest, named)) }
+        }
+        (Selector::Digest(expected), None) | (Selector::Tag(_), Some(expected)) => {
+            RawManifest::expect_digest(expected, declared, bytes)
+        }
         (Selector::Tag(_), None) => Ok(RawManifest::new(declared, bytes)),
     };
     let manifest = manifest.map_err(|error| mismatch(&error))?;
-    if let Some(named) = &named {
-        // The registry may name it by another algorithm than the caller did: then both must be right.
-        RawManifest::expect_digest(named, MediaType::OCTET_STREAM, whole.bytes.clone())
-            .map_err(|error| mismatch(&error))?;
-    }
     if !is_json {
         return Err(Error::new(ErrorKind::ManifestInvalid, "not json"));
     }
     Ok(manifest)
+}
+
+/// The same manifest, if its bytes have this digest as well.
+fn also(manifest: RawManifest, named: &Digest) -> Result<RawManifest, ManifestMismatch> {
+    let bytes = manifest.bytes().clone();
+    RawManifest::expect_digest(named, MediaType::OCTET_STREAM, bytes).map(|_| manifest)
+}
+
+/// Refuses an answer that names something else than what was sent (H19).
+pub(crate) fn confirm(response: &Response, sent: &Digest) -> Result<()> {
+    match response.text(&DIGEST_HEADER).and_then(|text| text.parse().ok()) {
+        Some(named) => agree(sent, &named),
+        None => Ok(()),
+    }
 }
 
 /// A digest header's claim. An empty one claims nothing.

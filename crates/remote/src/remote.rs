@@ -10,9 +10,12 @@ use gantri_spec::{Digest, Host, RepositoryName, Selector};
 use http::header::{HeaderValue, LOCATION};
 
 use crate::builder::RemoteBuilder;
+use crate::habits::Habits;
 use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
 use crate::http::url::Redacted;
+use crate::referrers::Lines;
 use crate::transport::{Request, Response, Transport};
+use crate::upload::Lessons;
 
 /// A registry behind HTTP.
 ///
@@ -34,6 +37,11 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) limits: Arc<Limits>,
     pub(crate) page_size: Option<u32>,
+    /// What the registry has shown of itself.
+    pub(crate) habits: Habits,
+    /// Who waits to change the referrers of a subject.
+    pub(crate) lines: Lines,
+    pub(crate) lessons: Lessons,
 }
 
 impl Remote {
@@ -59,8 +67,22 @@ impl Remote {
         &self.0.limits
     }
 
+    /// What this registry has taught about uploads.
+    pub(crate) fn lessons(&self) -> &Lessons {
+        &self.0.lessons
+    }
+
+    /// The page size to ask for: the one that was told, or the shorter one that the registry made of it.
     pub(crate) fn page_size(&self) -> Option<u32> {
-        self.0.page_size
+        self.habits().page.find(&()).unwrap_or(self.0.page_size)
+    }
+
+    pub(crate) fn habits(&self) -> &Habits {
+        &self.0.habits
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.0.lines
     }
 
     pub(crate) fn request(&self, endpoint: &Endpoint, what: impl Into<String>) -> Request {

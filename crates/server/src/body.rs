@@ -23,11 +23,13 @@ pub(crate) struct RequestBody {
     chunks: Arc<Mutex<Chunks>>,
     length: Option<u64>,
     idle: Duration,
+    cap: Option<u64>,
 }
 
 struct Chunks {
     stream: BoxStream<'static, Result<Bytes>>,
     state: State,
+    came: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -47,12 +49,18 @@ impl RequestBody {
         let length = body.size_hint().exact();
         let state = if body.is_end_stream() { State::Ended } else { State::Untouched };
         let stream = body.into_data_stream().map_err(broken).boxed();
-        Self { chunks: Arc::new(Mutex::new(Chunks { stream, state })), length, idle }
+        Self { chunks: Arc::new(Mutex::new(Chunks { stream, state, came: 0 })), length, idle, cap: None }
     }
 
     /// Bytes announced, if they were.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// The same body, which breaks off with `SIZE_INVALID` after so many bytes.
+    pub(crate) fn capped(mut self, most: u64) -> Self {
+        self.cap = Some(most);
+        self
     }
 
     /// The next chunk; `None` at the end.
@@ -68,6 +76,11 @@ impl RequestBody {
         let chunk = match timeout(self.idle, chunks.stream.next()).await {
             Ok(chunk) => chunk.transpose(),
             Err(_) => Err(Error::new(ErrorKind::Timeout, format!("request body: nothing came for {:?}", self.idle))),
+        };
+        chunks.came += chunk.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| chunk.len() as u64);
+        let chunk = match self.cap {
+            Some(cap) if chunks.came > cap => Err(too_long("request body", "body", cap)),
+            _ => chunk,
         };
         if !matches!(chunk, Ok(Some(_))) {
             chunks.state = State::Ended;
@@ -85,17 +98,13 @@ impl RequestBody {
     /// # Errors
     /// `LimitExceeded` as soon as it is known that there are more than `limit` bytes.
     pub(crate) async fn gather(&self, limit: u64, name: &str) -> Result<Bytes> {
-        let too_long = || {
-            // The code makes it a 413; a bound of the server's own without one is a 500.
-            Error::limit("request body", name, limit).with_codes(vec![ErrorCode::SizeInvalid])
-        };
         if self.length.is_some_and(|length| length > limit) {
-            return Err(too_long());
+            return Err(too_long("request body", name, limit));
         }
         let mut gathered = BytesMut::new();
         while let Some(chunk) = self.next().await? {
             if gathered.len() as u64 + chunk.len() as u64 > limit {
-                return Err(too_long());
+                return Err(too_long("request body", name, limit));
             }
             gathered.extend_from_slice(&chunk);
         }
@@ -130,6 +139,11 @@ impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBody").field("length", &self.length).finish_non_exhaustive()
     }
+}
+
+/// More than a client may send. The code makes it a 413; a bound of the server's own without one is a 500.
+pub(crate) fn too_long(what: &str, name: &str, limit: u64) -> Error {
+    Error::limit(what, name, limit).with_codes(vec![ErrorCode::SizeInvalid])
 }
 
 fn broken(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {

@@ -1,7 +1,10 @@
 //! Handlers: content discovery. Listings, page by page.
 //!
 //! This file decides how long a page may be (R1): as long as was asked for, up to a cap, and never a byte reserved for a
-//! number that somebody sent.
+//! number that somebody sent. A page of referrers is bounded in bytes as well, for each entry carries annotations that its
+//! pusher chose.
+
+use std::collections::BTreeMap;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use gantri_core::{Error, ErrorKind, Result};
@@ -16,7 +19,7 @@ use crate::service::Served;
 pub(crate) async fn tags(served: &Served, repo: &RepositoryName, page: &Page) -> Result<Response> {
     let after: Option<Tag> = after(page)?;
     let listing = served.registry.tags(repo, after.as_ref());
-    let (tags, next) = gather(listing, page, TAGS_A_PAGE).await?;
+    let (tags, next) = gather(listing, page, served.options.tags_page).await?;
     let next = next.map(|page| Endpoint::Tags { repo: repo.clone(), page });
     let body = TagList { name: repo.as_str().to_owned(), tags };
     paged(next.as_ref()).json(&body)
@@ -26,7 +29,7 @@ pub(crate) async fn tags(served: &Served, repo: &RepositoryName, page: &Page) ->
 pub(crate) async fn repositories(served: &Served, page: &Page) -> Result<Response> {
     let after: Option<RepositoryName> = after(page)?;
     let listing = served.registry.repositories(after.as_ref());
-    let (repositories, next) = gather(listing, page, REPOSITORIES_A_PAGE).await?;
+    let (repositories, next) = gather(listing, page, served.options.repositories_page).await?;
     let next = next.map(|page| Endpoint::Repositories { page });
     paged(next.as_ref()).json(&RepositoryList { repositories })
 }
@@ -37,10 +40,19 @@ pub(crate) async fn referrers(
     repo: &RepositoryName,
     subject: &Digest,
     artifact_type: Option<&MediaType>,
+    page: &Page,
 ) -> Result<Response> {
-    let referrers = served.registry.referrers(repo, subject, artifact_type);
-    let index = Index::new(gather_referrers(referrers).await?).to_raw();
-    let mut reply = Reply::new(StatusCode::OK).header(header::CONTENT_TYPE, MediaType::OCI_INDEX.as_str());
+    let most = page.n.unwrap_or(u32::MAX).min(served.options.referrers_page) as usize;
+    let mut gathered = Referrers::new(after(page)?, most, served.options.referrers_bytes);
+    gathered.gather(served.registry.referrers(repo, subject, artifact_type)).await?;
+    let next = gathered.next().map(|last| Endpoint::Referrers {
+        repo: repo.clone(),
+        digest: subject.clone(),
+        artifact_type: artifact_type.cloned(),
+        page: Page { n: page.n, last: Some(last.to_string()) },
+    });
+    let index = Index::new(gathered.page.into_values().map(|(referrer, _)| referrer).collect()).to_raw();
+    let mut reply = paged(next.as_ref()).header(header::CONTENT_TYPE, MediaType::OCI_INDEX.as_str());
     if artifact_type.is_some() {
         reply = reply.header(FILTERS_APPLIED, "artifactType");
     }
@@ -65,19 +77,56 @@ async fn gather<T: ToString>(
     Ok((items, None))
 }
 
-async fn gather_referrers(mut listing: BoxStream<'static, Result<Descriptor>>) -> Result<Vec<Descriptor>> {
-    let mut referrers = Vec::new();
-    while let Some(referrer) = listing.next().await {
-        match referrer {
-            Ok(_) if referrers.len() == REFERRERS => {
-                return Err(Error::limit("list referrers", "referrers", REFERRERS));
-            }
-            Ok(referrer) => referrers.push(referrer),
-            Err(error) if error.kind() == ErrorKind::RepositoryUnknown => break,
-            Err(error) => return Err(error),
-        }
+/// One page of referrers by digest, whatever order they come in: the lowest digests after `after`. No more than a page is
+/// ever held, however many there are (M11).
+struct Referrers {
+    after: Option<Digest>,
+    most: usize,
+    bytes: usize,
+    page: BTreeMap<Digest, (Descriptor, usize)>,
+    size: usize,
+    is_cut: bool,
+}
+
+impl Referrers {
+    fn new(after: Option<Digest>, most: usize, bytes: usize) -> Self {
+        Self { after, most, bytes, page: BTreeMap::new(), size: 0, is_cut: false }
     }
-    Ok(referrers)
+
+    async fn gather(&mut self, mut listing: BoxStream<'static, Result<Descriptor>>) -> Result<()> {
+        while let Some(referrer) = listing.next().await {
+            match referrer {
+                Ok(referrer) => self.add(referrer)?,
+                Err(error) if error.kind() == ErrorKind::RepositoryUnknown => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, referrer: Descriptor) -> Result<()> {
+        if self.after.as_ref().is_some_and(|after| referrer.digest <= *after) {
+            return Ok(());
+        }
+        let json = serde_json::to_vec(&referrer)
+            .map_err(|source| Error::new(ErrorKind::Protocol, "list referrers: no JSON").with_source(source))?;
+        self.size += json.len();
+        if let Some((_, size)) = self.page.insert(referrer.digest.clone(), (referrer, json.len())) {
+            self.size -= size;
+        }
+        // One goes on the page whatever its size: else the listing would never get past it.
+        while self.page.len() > self.most || (self.size > self.bytes && self.page.len() > 1) {
+            let Some((_, (_, size))) = self.page.pop_last() else { break };
+            self.size -= size;
+            self.is_cut = true;
+        }
+        Ok(())
+    }
+
+    /// The digest after which the next page begins, if there is one.
+    fn next(&self) -> Option<&Digest> {
+        self.page.last_key_value().map(|(digest, _)| digest).filter(|_| self.is_cut)
+    }
 }
 
 /// Where a page begins. A name that is none comes after nothing.
@@ -94,31 +143,48 @@ fn paged(next: Option<&Endpoint>) -> Reply {
     }
 }
 
-/// The longest page of tags, and the one who names no size gets (R1).
-const TAGS_A_PAGE: u32 = 10_000;
-/// The same for repositories (R1).
-const REPOSITORIES_A_PAGE: u32 = 1_000;
-/// Manifests that one answer lists as referring to a subject (M11).
-const REFERRERS: usize = 10_000;
-
 #[cfg(test)]
 mod tests {
-    use futures_util::stream::{self, repeat_with};
+    use futures_util::stream;
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_repository_that_is_not_there_has_no_referrers() {
-        let of = |kind| gather_referrers(stream::iter([Err(Error::new(kind, "x"))]).boxed());
-        assert_eq!(of(ErrorKind::RepositoryUnknown).await.unwrap(), []);
-        assert_eq!(of(ErrorKind::Unavailable).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    fn referrer(content: &str) -> Descriptor {
+        Descriptor::of(MediaType::OCI_MANIFEST, content.as_bytes())
     }
 
-    /// M11.
     #[tokio::test]
-    async fn referrers_without_end_are_an_error_and_no_answer() {
-        let one = Descriptor::of(MediaType::OCI_MANIFEST, b"");
-        let endless = repeat_with(move || Ok(one.clone())).boxed();
-        assert_eq!(gather_referrers(endless).await.unwrap_err().kind(), ErrorKind::LimitExceeded);
+    async fn a_repository_that_is_not_there_has_no_referrers() {
+        let of = |kind| stream::iter([Err(Error::new(kind, "x"))]).boxed();
+        let mut none = Referrers::new(None, 5, 5);
+        none.gather(of(ErrorKind::RepositoryUnknown)).await.unwrap();
+        assert!(none.page.is_empty() && none.next().is_none());
+        assert_eq!(none.gather(of(ErrorKind::Unavailable)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    /// M11: in whatever order they come, pages are in order, complete, and never hold more than a page.
+    #[test]
+    fn pages_of_referrers_hold_every_one_once_and_no_more_than_a_page() {
+        let all: Vec<Descriptor> = (0..50).map(|at| referrer(&at.to_string())).collect();
+        let one = serde_json::to_vec(&all[0]).unwrap().len();
+        for (most, bytes, pages) in [(50, usize::MAX, 1), (7, usize::MAX, 8), (50, 10 * one, 5), (50, 0, 50)] {
+            let (mut seen, mut after, mut count) = (Vec::new(), None, 0);
+            loop {
+                let mut page = Referrers::new(after, most, bytes);
+                for referrer in all.iter().chain(&all) {
+                    page.add(referrer.clone()).unwrap();
+                    assert!(page.page.len() <= most && (page.size <= bytes || page.page.len() == 1));
+                }
+                count += 1;
+                seen.extend(page.page.keys().cloned());
+                after = page.next().cloned();
+                if after.is_none() {
+                    break;
+                }
+            }
+            let mut expected: Vec<Digest> = all.iter().map(|referrer| referrer.digest.clone()).collect();
+            expected.sort();
+            assert_eq!((seen, count), (expected, pages), "{most} {bytes}");
+        }
     }
 }

@@ -27,22 +27,30 @@
 //! | [`service`] | which handler answers a request |
 //! | `pull`, `push`, `discover`, `manage` | one handler an endpoint, sorted as the spec sorts them |
 //! | `uploads` | what lives between the requests of an upload |
+//! | `pulse` | whether a client still takes what it asked for |
 //! | `body` | request bodies as streams, with their bounds |
 //! | `respond` | errors and successes as responses |
+//! | [`access`] | who may do what |
+//! | [`quirks`] | misbehaviour on demand |
 //! | [`options`] | every knob |
 
+pub mod access;
 mod body;
 mod discover;
 pub mod listen;
 mod manage;
 pub mod options;
 mod pull;
+mod pulse;
 mod push;
+pub mod quirks;
 mod respond;
 pub mod service;
 mod uploads;
 
+pub use access::Access;
 pub use listen::Server;
 pub use options::ServerOptions;
+pub use quirks::Quirk;
 pub use respond::ResponseBody;
 pub use service::RegistryService;

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use crate::options::ServerOptions;
+use crate::pulse::{Pulse, Watched};
 use crate::service::RegistryService;
 
 /// A registry that listens for HTTP/1.1 and HTTP/2 (with prior knowledge) on one address, without TLS.
@@ -50,6 +50,8 @@ impl Server {
         let (listener, address) = listen
             .await
             .map_err(|source: std::io::Error| Error::io(format!("listen on {address}: {source}"), source))?;
+        let mut options = options;
+        options.url.get_or_insert_with(|| format!("http://{address}"));
         Ok(Self { listener, address, service: RegistryService::new(registry, options.clone()), options })
     }
 
@@ -76,12 +78,15 @@ impl Server {
         let builder = protocol(&self.options, &tasks);
         let places = Arc::new(Semaphore::new(self.options.connections));
         let mut shutdown = pin!(shutdown);
+        tasks.spawn(reap(self.service.clone(), self.options.upload_idle));
         loop {
             let (stream, place) = tokio::select! {
                 () = &mut shutdown => break,
                 accepted = accept(&self.listener, &places) => accepted,
             };
-            let connection = Connection { stream, place, service: self.service.clone(), head: self.options.head };
+            let options = &self.options;
+            let (head, idle) = (options.head, options.client_idle);
+            let connection = Connection { stream, place, service: self.service.clone(), head, idle };
             tasks.spawn(connection.serve(builder.clone(), graceful.watcher()));
         }
         drop(self.listener);
@@ -119,35 +124,53 @@ struct Connection {
     place: Option<OwnedSemaphorePermit>,
     service: RegistryService,
     head: Duration,
+    idle: Duration,
 }
 
 impl Connection {
     async fn serve(self, builder: auto::Builder<Spawner>, watcher: Watcher) {
-        let Self { stream, place: _place, service, head } = self;
+        let Self { stream, place: _place, service, head, idle } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "small answers will be slower");
         }
-        let asked = AtomicBool::new(false);
+        let pulse = Pulse::new();
         let service = service_fn(|request| {
-            asked.store(true, Ordering::Relaxed);
-            service.clone().call(request)
+            let (work, pulse) = (pulse.work(), pulse.clone());
+            let answer = service.clone().call(request);
+            async move {
+                let answer = answer.await.map(|answer| answer.map(|body| Watched::new(body, pulse)));
+                drop(work);
+                answer
+            }
         });
         let mut served = pin!(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)));
-        // hyper bounds the head of an HTTP/1 request once it knows that it is one; whoever does not even get that far, or
-        // speaks HTTP/2 and asks nothing, is shown out here (R3).
-        let ended = tokio::select! {
-            ended = &mut served => ended,
-            () = sleep(head) => {
-                if !asked.load(Ordering::Relaxed) {
-                    tracing::debug!("closed a connection that asked nothing");
-                    return;
+        tokio::select! {
+            ended = &mut served => {
+                if let Err(error) = ended {
+                    tracing::debug!(error, "a connection broke off");
                 }
-                served.await
             }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error, "a connection broke off");
+            () = overdue(&pulse, head, idle) => tracing::debug!("closed a connection whose client was silent"),
         }
+    }
+}
+
+/// Ends when a client has been silent for too long (R3).
+///
+/// hyper bounds the head of an HTTP/1 request once it knows that it is one. Whoever does not even get that far, speaks
+/// HTTP/2 and asks nothing, or takes nothing of what it asked for, is shown out here.
+async fn overdue(pulse: &Pulse, head: Duration, idle: Duration) {
+    sleep(head).await;
+    if pulse.was_asked() {
+        pulse.stops(idle).await;
+    }
+}
+
+/// Forgets uploads that rest, also while nobody asks for anything.
+async fn reap(service: RegistryService, upload_idle: Duration) {
+    loop {
+        sleep(upload_idle.min(REAP)).await;
+        service.reap().await;
     }
 }
 
@@ -207,6 +230,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
     }
 }
 
+const REAP: Duration = Duration::from_secs(60);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_HEADERS: usize = 128;
 /// Bytes of the head of an HTTP/1 request, and of what is read at once. Enough for any token.
@@ -218,3 +242,25 @@ const PING: Duration = Duration::from_secs(20);
 /// Bytes that a blob on its way in may be ahead of whoever stores it.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use gantri_core::{ErrorKind, Memory, Push};
+    use gantri_spec::RepositoryName;
+
+    use super::*;
+
+    /// R3.
+    #[tokio::test(start_paused = true)]
+    async fn uploads_that_rest_are_forgotten_while_nobody_asks() {
+        let (memory, repo): (_, RepositoryName) = (Memory::new(), "a".parse().unwrap());
+        let server =
+            Server::bind(([127, 0, 0, 1], 0).into(), Arc::new(memory.clone()), ServerOptions::default()).await.unwrap();
+        let request = http::Request::post("/v2/a/blobs/uploads/").body(http_body_util::Empty::new()).unwrap();
+        assert_eq!(server.service.clone().call(request).await.unwrap().status(), 202);
+        let behind = gantri_core::UploadSession::new("1", 0, gantri_spec::Algorithm::Sha256);
+        memory.resume_upload(&repo, behind.clone()).await.unwrap();
+        timeout(Duration::from_secs(62 * 60), server.run(std::future::pending())).await.unwrap_err();
+        assert_eq!(memory.resume_upload(&repo, behind).await.unwrap_err().kind(), ErrorKind::UploadUnknown);
+    }
+}

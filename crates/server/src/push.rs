@@ -3,16 +3,18 @@
 //! This file decides what a request asks of an upload and what is answered; who may write to it and until when is decided
 //! in `uploads.rs`, whether the bytes are right by the registry behind.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Result};
 use gantri_spec::wire::{Endpoint, UploadRange};
 use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, too_long};
 use crate::respond::{Reply, Response, SUBJECT, TAG, UPLOAD_UUID, failure};
 use crate::service::Served;
-use crate::uploads::{Room, Session, Turn};
+use crate::uploads::{Claim, Room, Session, Turn};
 
 /// end-4a, end-4c.
 pub(crate) async fn start_upload(
@@ -34,13 +36,16 @@ pub(crate) async fn put_blob_at_once(
     body: &RequestBody,
 ) -> Result<Response> {
     if let Some(length) = body.length() {
+        if length > served.options.blob {
+            return Err(too_long("push blob", "blob", served.options.blob));
+        }
         let blob = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), length);
         served.registry.put_blob(repo, &blob, BlobBody::once(body.stream())).await?;
         return created_blob(repo, digest);
     }
     let room = served.uploads.admit().await?;
     let upload = served.registry.start_upload(repo, digest.algorithm()).await?;
-    let mut turn = served.uploads.open(room, repo, upload)?.turn(&*served.registry).await?;
+    let mut turn = served.uploads.open(room, repo, upload)?.turn(&*served.registry, Claim::Next).await?;
     turn.append(body, None).await?;
     served.uploads.close(turn)?.commit(digest).await?;
     created_blob(repo, digest)
@@ -84,10 +89,9 @@ pub(crate) async fn write_upload(
     body: &RequestBody,
 ) -> Result<Response> {
     let session = served.uploads.find(repo, id).await?;
-    let mut turn = session.turn(&*served.registry).await?;
-    match append(&mut turn, headers, body).await? {
-        Appended::Yes => accepted(&session, turn.offset()),
-        Appended::OutOfOrder => out_of_order(&session, turn.offset()),
+    match append(served, &session, headers, body).await? {
+        Appended::Yes(turn) => accepted(&session, turn.offset()),
+        Appended::OutOfOrder(offset) => out_of_order(&session, offset),
     }
 }
 
@@ -101,17 +105,16 @@ pub(crate) async fn commit_upload(
     body: &RequestBody,
 ) -> Result<Response> {
     let session = served.uploads.find(repo, id).await?;
-    let mut turn = session.turn(&*served.registry).await?;
-    if let Appended::OutOfOrder = append(&mut turn, headers, body).await? {
-        return out_of_order(&session, turn.offset());
-    }
-    served.uploads.close(turn)?.commit(digest).await?;
+    match append(served, &session, headers, body).await? {
+        Appended::Yes(turn) => served.uploads.close(turn)?.commit(digest).await?,
+        Appended::OutOfOrder(offset) => return out_of_order(&session, offset),
+    };
     created_blob(repo, digest)
 }
 
 /// end-14.
 pub(crate) async fn cancel_upload(served: &Served, repo: &RepositoryName, id: &str) -> Result<Response> {
-    let turn = served.uploads.find(repo, id).await?.turn(&*served.registry).await?;
+    let turn = served.uploads.find(repo, id).await?.turn(&*served.registry, Claim::Cancel).await?;
     served.uploads.close(turn)?.cancel().await?;
     Reply::new(StatusCode::NO_CONTENT).empty()
 }
@@ -125,6 +128,9 @@ pub(crate) async fn put_manifest(
     headers: &HeaderMap,
     body: &RequestBody,
 ) -> Result<Response> {
+    if tags.len() > served.options.put_tags {
+        return Ok(too_many_tags(at, served.options.put_tags));
+    }
     let bytes = body.gather(served.options.limits.manifest, "manifest").await?;
     let manifest = named_manifest(at, media_type(headers, &bytes)?, bytes)?;
     // The type is decided here, once: a document that is two things at the same time is refused (M1).
@@ -147,6 +153,14 @@ pub(crate) async fn put_manifest(
         reply = reply.header(SUBJECT, subject);
     }
     reply.empty()
+}
+
+/// The target of the request was too long, if not for its letters then for its tags.
+fn too_many_tags(at: &Selector, most: usize) -> Response {
+    let what = format!("push manifest {at}: more than {most} tags at once");
+    let mut response = failure(&Error::new(ErrorKind::Unsupported, what));
+    *response.status_mut() = StatusCode::URI_TOO_LONG;
+    response
 }
 
 /// By digest, the bytes must have it (R5).
@@ -176,36 +190,48 @@ fn media_type(headers: &HeaderMap, bytes: &[u8]) -> Result<MediaType> {
 }
 
 enum Appended {
-    Yes,
-    OutOfOrder,
+    Yes(Turn),
+    /// It stands elsewhere, so who asked may go on from there.
+    OutOfOrder(u64),
 }
 
 /// Appends a body if it belongs where the upload stands (R4).
-async fn append(turn: &mut Turn, headers: &HeaderMap, body: &RequestBody) -> Result<Appended> {
-    let Some(range) = headers.get(header::CONTENT_RANGE) else {
-        return went(turn.append(body, body.length()).await);
+async fn append(served: &Served, session: &Arc<Session>, headers: &HeaderMap, body: &RequestBody) -> Result<Appended> {
+    let range = headers.get(header::CONTENT_RANGE).map(|range| range.to_str().ok()?.parse::<UploadRange>().ok());
+    let claim = match &range {
+        None => Claim::Next,
+        Some(Some(range)) => Claim::At(range.start),
+        Some(None) => return Ok(Appended::OutOfOrder(session.offset(&*served.registry).await?)),
     };
-    let range = range.to_str().ok().and_then(|range| range.parse::<UploadRange>().ok());
-    let Some(range) = range.filter(|range| range.start == turn.offset()) else {
-        tracing::debug!(?range, offset = turn.offset(), "chunk out of order");
-        return Ok(Appended::OutOfOrder);
+    let mut turn = match session.turn(&*served.registry, claim).await {
+        Ok(turn) => turn,
+        Err(error) if error.kind() == ErrorKind::RangeInvalid => {
+            return Ok(Appended::OutOfOrder(session.acknowledged()));
+        }
+        Err(error) => return Err(error),
     };
-    let length = body.length();
-    // An empty chunk has no honest range; `0-0` is what is sent for it.
-    let declared = if range.may_be_empty() && length == Some(0) { 0 } else { range.end - range.start };
-    if length.is_some_and(|length| length != declared) {
-        let what = format!("upload: a chunk of {declared} bytes by its range, {} by its length", length.unwrap_or(0));
-        return Err(Error::new(ErrorKind::SizeMismatch, what));
+    let declared = match range.flatten() {
+        Some(range) if range.start != turn.offset() => return Ok(Appended::OutOfOrder(turn.offset())),
+        Some(range) => Some(declared(&range, body.length())?),
+        None => body.length(),
+    };
+    match turn.append(body, declared).await {
+        Ok(()) => Ok(Appended::Yes(turn)),
+        Err(error) if error.kind() == ErrorKind::RangeInvalid => Ok(Appended::OutOfOrder(turn.offset())),
+        Err(error) => Err(error),
     }
-    went(turn.append(body, Some(declared)).await)
 }
 
-/// Whoever finds that the upload went on without it may go on from where it stands.
-fn went(appended: Result<()>) -> Result<Appended> {
-    match appended {
-        Ok(()) => Ok(Appended::Yes),
-        Err(error) if error.kind() == ErrorKind::RangeInvalid => Ok(Appended::OutOfOrder),
-        Err(error) => Err(error),
+/// How many bytes a chunk must have, by its range and its length.
+fn declared(range: &UploadRange, length: Option<u64>) -> Result<u64> {
+    // An empty chunk has no honest range; `0-0` is what is sent for it.
+    let declared = if range.may_be_empty() && length == Some(0) { 0 } else { range.end - range.start };
+    match length {
+        Some(length) if length != declared => {
+            let what = format!("upload: a chunk of {declared} bytes by its range, {length} by its length");
+            Err(Error::new(ErrorKind::SizeMismatch, what))
+        }
+        _ => Ok(declared),
     }
 }
 

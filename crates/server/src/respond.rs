@@ -33,11 +33,11 @@ impl ResponseBody {
         Self(Empty::new().map_err(|never| match never {}).boxed_unsync())
     }
 
-    fn bytes(bytes: Bytes) -> Self {
+    pub(crate) fn bytes(bytes: Bytes) -> Self {
         Self(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
     }
 
-    fn stream(chunks: ByteStream) -> Self {
+    pub(crate) fn stream(chunks: ByteStream) -> Self {
         Self(StreamBody::new(chunks.map_ok(Frame::data)).boxed_unsync())
     }
 }
@@ -140,6 +140,20 @@ pub(crate) fn failure(error: &Error) -> Response {
     response
 }
 
+/// What an error of the registry behind becomes. If that does not let *us* in, it is no matter of whoever asks us, and how
+/// we log in there is not told: a proxy hands on neither challenge nor token server (R12).
+pub(crate) fn failure_behind(error: &Error) -> Response {
+    let is_of_a_server = error.status().is_some();
+    match error.kind() {
+        ErrorKind::Unauthorized => {}
+        ErrorKind::Denied if is_of_a_server => {}
+        _ => return failure(error),
+    }
+    tracing::warn!(%error, source = StdError::source(error), "the registry behind does not let this one in");
+    let code = ErrorCode::Denied;
+    refusal(code.status(), code, "the registry behind this one does not allow it")
+}
+
 /// What a request line that is no endpoint becomes.
 pub(crate) fn no_endpoint(error: &EndpointError) -> Response {
     let mut response = refusal(error.status(), error.code(), error.to_string());
@@ -149,7 +163,8 @@ pub(crate) fn no_endpoint(error: &EndpointError) -> Response {
     response
 }
 
-fn refusal(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Response {
+/// An error that is said with this status.
+pub(crate) fn refusal(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Response {
     let body = ErrorBody::one(code, message).to_bytes();
     let length = HeaderValue::from(body.len());
     let mut response = http::Response::new(ResponseBody::bytes(body));
@@ -249,6 +264,27 @@ mod tests {
         for kind in [ErrorKind::Io, ErrorKind::Config, ErrorKind::Credentials, ErrorKind::Connect] {
             let (status, read) = told(Error::new(kind, "open /home/me/secret")).await;
             assert!(status >= 500 && !read.unwrap().to_string().contains("secret"), "{kind:?}");
+        }
+    }
+
+    /// (R12) It is not the client's login that failed; and a filter's own refusal is for the client to read.
+    #[tokio::test]
+    async fn how_we_log_in_behind_is_not_told() {
+        let error = |kind| Error::new(kind, "token from http://realm");
+        let cases = [
+            (error(ErrorKind::Unauthorized).with_status(StatusCode::UNAUTHORIZED), 403, false),
+            (error(ErrorKind::Unauthorized), 403, false),
+            (error(ErrorKind::Denied).with_status(StatusCode::FORBIDDEN), 403, false),
+            (error(ErrorKind::Denied), 403, true),
+            (error(ErrorKind::Conflict), 403, true),
+            (error(ErrorKind::BlobUnknown).with_status(StatusCode::NOT_FOUND), 404, true),
+        ];
+        for (error, status, is_told) in cases {
+            let response = failure_behind(&error);
+            assert_eq!(response.status().as_u16(), status, "{error:?}");
+            assert!(!response.headers().contains_key(header::WWW_AUTHENTICATE));
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(String::from_utf8_lossy(&body).contains("realm"), is_told, "{error:?}");
         }
     }
 

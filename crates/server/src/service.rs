@@ -21,8 +21,10 @@ use hyper::body::Body;
 use tower_service::Service;
 use tracing::Instrument;
 
+use crate::access;
 use crate::body::RequestBody;
 use crate::options::ServerOptions;
+use crate::quirks::{Quirk, Quirks};
 use crate::respond::{self, Response, ResponseBody};
 use crate::uploads::Uploads;
 use crate::{discover, manage, pull, push};
@@ -43,26 +45,36 @@ pub(crate) struct Served {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) options: ServerOptions,
     pub(crate) uploads: Uploads,
+    quirks: Quirks,
 }
 
 impl RegistryService {
     /// A service over this registry.
-    pub fn new(registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
-        let uploads = Uploads::new(options.uploads, options.upload_idle);
-        Self(Arc::new(Served { registry, options, uploads }))
+    pub fn new(registry: Arc<dyn Registry>, mut options: ServerOptions) -> Self {
+        let (uploads, quirks) = (Uploads::new(&options), Quirks::new(&options.quirks));
+        if quirks.has(Quirk::TokenDance) {
+            options.access = access::token_dance(options.access);
+        }
+        Self(Arc::new(Served { registry, options, uploads, quirks }))
+    }
+
+    /// Forgets uploads that have rested for too long (R3). Every request about uploads does so first; a service that is
+    /// mounted elsewhere than in a [`Server`](crate::Server) may want to call this now and then, for times of no requests.
+    pub async fn reap(&self) {
+        self.0.uploads.reap().await;
     }
 
     async fn answer(self, head: Parts, body: RequestBody) -> Response {
         let begun = Instant::now();
-        let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query());
+        let storage = self.0.quirks.storage(head.uri.path());
+        let endpoint = Endpoint::parse(&head.method, storage.unwrap_or(head.uri.path()), head.uri.query());
         let span = span(&head, endpoint.as_ref().ok());
         let answer = async {
-            let mut response = match &endpoint {
-                Ok(endpoint) => {
-                    let handled = self.0.handle(endpoint, &head, &body).await;
-                    handled.unwrap_or_else(|error| respond::failure(&error))
-                }
-                Err(error) => respond::no_endpoint(error),
+            let mut response = match endpoint {
+                Ok(endpoint) if storage.is_some() => self.0.handle(&endpoint, &head, &body).await,
+                Ok(endpoint) => self.0.respond(endpoint, &head, &body).await,
+                Err(_) if head.uri.path() == access::TOKEN_PATH => self.0.token(&head).await,
+                Err(error) => respond::no_endpoint(&error),
             };
             let status = response.status();
             if head.version < Version::HTTP_2 && (status.is_client_error() || status.is_server_error()) {
@@ -79,7 +91,34 @@ impl RegistryService {
 }
 
 impl Served {
-    async fn handle(&self, endpoint: &Endpoint, head: &Parts, body: &RequestBody) -> Result<Response> {
+    /// What is answered to a request of the spec: whether it may be asked comes before what there is to be said (R6).
+    async fn respond(&self, asked: Endpoint, head: &Parts, body: &RequestBody) -> Response {
+        let response = match self.quirks.before(asked.clone(), head, body.clone()) {
+            Ok((endpoint, body)) => {
+                match access::admit(&*self.options.access, self.url(), &head.headers, endpoint).await {
+                    Ok(endpoint) => self.handle(&endpoint, head, &body).await,
+                    Err(refusal) => refusal,
+                }
+            }
+            Err(refusal) => refusal,
+        };
+        self.quirks.after(&asked, head, body, response).await
+    }
+
+    async fn token(&self, head: &Parts) -> Response {
+        access::token(&*self.options.access, self.url(), head).await
+    }
+
+    fn url(&self) -> &str {
+        self.options.url.as_deref().unwrap_or_default()
+    }
+
+    async fn handle(&self, endpoint: &Endpoint, head: &Parts, body: &RequestBody) -> Response {
+        let handled = self.try_handle(endpoint, head, body).await;
+        handled.unwrap_or_else(|error| respond::failure_behind(&error))
+    }
+
+    async fn try_handle(&self, endpoint: &Endpoint, head: &Parts, body: &RequestBody) -> Result<Response> {
         let headers = &head.headers;
         match endpoint {
             Endpoint::Ping => pull::ping(),
@@ -103,8 +142,8 @@ impl Served {
 
             Endpoint::Tags { repo, page } => discover::tags(self, repo, page).await,
             Endpoint::Repositories { page } => discover::repositories(self, page).await,
-            Endpoint::Referrers { repo, digest, artifact_type } => {
-                discover::referrers(self, repo, digest, artifact_type.as_ref()).await
+            Endpoint::Referrers { repo, digest, artifact_type, page } => {
+                discover::referrers(self, repo, digest, artifact_type.as_ref(), page).await
             }
 
             Endpoint::DeleteManifest { repo, at } => manage::delete_manifest(self, repo, at).await,

@@ -83,13 +83,23 @@ impl Dir {
 
     /// A sub-directory, made and put on disk if it is not there yet.
     pub(crate) fn make_dir(&self, name: &str) -> Result<Self> {
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)) {
+        self.make_dir_for(name, Mode::RWXU | Mode::RWXG | Mode::RWXO)
+    }
+
+    /// The same, but one that is new is for us alone, whatever the umask says: what grows in there is nobody's to meddle
+    /// with before it is published (S7).
+    pub(crate) fn make_private_dir(&self, name: &str) -> Result<Self> {
+        self.make_dir_for(name, Mode::RWXU)
+    }
+
+    fn make_dir_for(&self, name: &str, mode: Mode) -> Result<Self> {
+        match rustix::fs::mkdirat(&self.fd, name, mode) {
             Ok(()) => self.sync()?,
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(self.failed("create", name, errno)),
         }
-        let made = self.dir(name)?;
-        made.ok_or_else(|| self.failed("open", name, Errno::NOENT))
+        let dir = self.dir(name)?;
+        dir.ok_or_else(|| self.failed("open", name, Errno::NOENT))
     }
 
     /// A file to read, if it is there. Opening never waits, whatever it is.
@@ -279,6 +289,14 @@ fn regular(fd: OwnedFd, path: PathBuf) -> Result<Opened> {
 /// A failure of the file system: what was being done to which path (S2).
 pub(crate) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
     Error::io(format!("{action} {}", path.display()), error)
+}
+
+/// Whether a directory vanished while it was being made or used: somebody else took it for abandoned, or dropped the draft
+/// it was made for.
+pub(crate) fn is_overtaken(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    // `AlreadyExists` is what `create_dir_all` says of a directory that is there, and gone when it looks again.
+    cause.is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists))
 }
 
 fn failed(action: &str, path: &Path, errno: Errno) -> Error {

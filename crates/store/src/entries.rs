@@ -72,7 +72,17 @@ pub(crate) fn remove(index: &mut Index, digest: &Digest) -> bool {
 
 /// Takes away the entries that only say that a manifest is there: no tag, nothing else of interest.
 pub(crate) fn remove_bare(index: &mut Index, digest: &Digest) {
-    index.manifests.retain(|entry| entry.digest != *digest || !entry.annotations.is_empty() || !entry.extra.is_empty());
+    index.manifests.retain(|entry| entry.digest != *digest || !is_bare(entry));
+}
+
+/// Whether an entry only says that a manifest is there.
+pub(crate) fn is_bare(entry: &Descriptor) -> bool {
+    entry.annotations.is_empty() && entry.extra.is_empty()
+}
+
+/// Whether two descriptors lead to the same bytes and call them the same.
+pub(super) fn same(one: &Descriptor, other: &Descriptor) -> bool {
+    (&one.digest, one.size, &one.media_type) == (&other.digest, other.size, &other.media_type)
 }
 
 /// An entry as it says nothing but which manifest it is.

@@ -62,15 +62,24 @@ pub(crate) fn parsed(shelf: &dyn Shelf, limits: &Limits, manifest: &Descriptor) 
     }
 }
 
-/// Visits every manifest once, the listed ones first, until told to stop; each visit says where it leads on. What lies
-/// deeper than [`Limits::index_depth`] is not looked at.
+/// What becomes of manifests that lie deeper than [`Limits::index_depth`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Deeper {
+    /// They are not looked at, so nobody finds them.
+    Ignore,
+    /// They are an error: what leads to content must not be overlooked.
+    Refuse,
+}
+
+/// Visits every manifest once, the listed ones first, until told to stop; each visit says where it leads on.
 ///
 /// # Errors
-/// `LimitExceeded` at [`Limits::graph_nodes`]; `Io`; those of `visit`.
+/// `LimitExceeded` at [`Limits::graph_nodes`], and at [`Limits::index_depth`] where that is asked for; `Io`; those of `visit`.
 pub(crate) fn walk(
     shelf: &dyn Shelf,
     limits: &Limits,
     index: &Index,
+    deeper: Deeper,
     mut visit: impl FnMut(&Descriptor) -> Result<ControlFlow<(), Vec<Descriptor>>>,
 ) -> Result<()> {
     let mut seen = HashSet::new();
@@ -91,6 +100,10 @@ pub(crate) fn walk(
             ControlFlow::Continue(next) if depth < limits.index_depth => {
                 queue.extend(next.into_iter().map(|child| (child, depth + 1)));
             }
+            ControlFlow::Continue(next) if deeper == Deeper::Refuse && !next.is_empty() => {
+                let what = format_args!("look below {}", manifest.digest);
+                return Err(Error::limit(what, "index_depth", limits.index_depth));
+            }
             ControlFlow::Continue(_) => {}
         }
     }
@@ -100,7 +113,7 @@ pub(crate) fn walk(
 /// The descriptor that leads to a manifest, whether listed or below a listed index.
 pub(crate) fn find(shelf: &dyn Shelf, limits: &Limits, index: &Index, digest: &Digest) -> Result<Option<Descriptor>> {
     let mut found = None;
-    walk(shelf, limits, index, |manifest| {
+    walk(shelf, limits, index, Deeper::Ignore, |manifest| {
         if manifest.digest != *digest {
             return children(shelf, limits, manifest).map(ControlFlow::Continue);
         }

@@ -55,4 +55,4 @@ mod reading;
 mod stored;
 
 pub use archive::{Archive, ArchiveDraft, ArchiveImage, ArchiveKind, Existing};
-pub use layout::{Draft, Layout};
+pub use layout::{Collected, Draft, Layout, Untagged};

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use gantri_core::{BlobReader, Error, ErrorKind, Limits, Result};
 use gantri_spec::{ByteRange, Descriptor, Digest, Index, MediaType, RawManifest, Selector};
 
+use crate::graph::Deeper;
 use crate::stored::Stored;
 use crate::{entries, graph, outgoing};
 
@@ -64,7 +65,7 @@ impl Held<'_> {
     /// limits allow.
     pub(crate) fn referrers(&self, subject: &Digest, artifact_type: Option<&MediaType>) -> Result<Vec<Descriptor>> {
         let mut found = Vec::new();
-        graph::walk(self.shelf, self.limits, self.index, |manifest| {
+        graph::walk(self.shelf, self.limits, self.index, Deeper::Ignore, |manifest| {
             let Some(parsed) = graph::parsed(self.shelf, self.limits, manifest)? else {
                 return Ok(ControlFlow::Continue(Vec::new()));
             };

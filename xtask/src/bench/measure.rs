@@ -14,10 +14,11 @@ pub(crate) struct Cost {
 }
 
 /// Runs a line of shell in `dir`; all its processes count.
-pub(crate) fn measure(line: &str, dir: &Path) -> Result<Cost> {
+pub(crate) fn measure(line: &str, dir: &Path, variables: &[(&str, &str)]) -> Result<Cost> {
     let report = dir.join("time");
     let mut timed = command("/usr/bin/time", ["-f", "%U %S %M", "-o"]);
     timed.arg(&report).args(["bash", "-euo", "pipefail", "-c", line]).current_dir(dir);
+    timed.envs(variables.iter().copied());
     let start = Instant::now();
     crate::tool::run(&mut timed)?;
     let wall = start.elapsed().as_secs_f64();

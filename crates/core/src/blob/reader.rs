@@ -56,7 +56,7 @@ impl BlobReader {
         self.range
     }
 
-    /// The chunks, verified if they are the whole blob.
+    /// The chunks, verified if they are the whole blob: the last of them is given only if all were right.
     pub fn into_stream(self) -> ByteStream {
         match self.range {
             ByteRange::Full => verify(&self.descriptor, self.raw),

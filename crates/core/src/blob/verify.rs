@@ -8,19 +8,20 @@ use super::ByteStream;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The same chunks, failing as soon as there are more bytes than `descriptor.size`, and at the end if there are fewer or
-/// if their digest is not `descriptor.digest`.
+/// if their digest is not `descriptor.digest`. The chunk that makes it whole is given only when the digest is right, so
+/// that wrong bytes are never all given: who passes them on, breaks off.
 ///
 /// # Errors
 /// The stream yields `SizeMismatch` or `DigestMismatch`; `Unsupported` at once if the digest's algorithm can't be computed
 /// (M3: an algorithm that we cannot verify is an error, never a pass).
 pub fn verify(descriptor: &Descriptor, raw: ByteStream) -> ByteStream {
     let hash = descriptor.digest.hasher().map_or(Hash::Unknown, |hasher| Hash::Here(Box::new(hasher)));
-    Verifier { raw, hash, descriptor: descriptor.clone(), seen: 0 }.into_stream()
+    Verifier::new(raw, hash, descriptor, 0).into_stream()
 }
 
 /// The same chunks, held to the size alone: of bytes that somebody else holds to their digest, read from `offset` on.
 pub(super) fn measure(descriptor: &Descriptor, offset: u64, raw: ByteStream) -> ByteStream {
-    Verifier { raw, hash: Hash::Elsewhere, descriptor: descriptor.clone(), seen: offset }.into_stream()
+    Verifier::new(raw, Hash::Elsewhere, descriptor, offset).into_stream()
 }
 
 struct Verifier {
@@ -28,6 +29,8 @@ struct Verifier {
     hash: Hash,
     descriptor: Descriptor,
     seen: u64,
+    /// Whether all is said: the raw stream has ended and was judged.
+    done: bool,
 }
 
 /// Who holds the bytes to their digest.
@@ -39,6 +42,10 @@ enum Hash {
 }
 
 impl Verifier {
+    fn new(raw: ByteStream, hash: Hash, descriptor: &Descriptor, seen: u64) -> Self {
+        Self { raw, hash, descriptor: descriptor.clone(), seen, done: false }
+    }
+
     fn into_stream(self) -> ByteStream {
         try_unfold(self, |mut state| async move { Ok(state.next().await?.map(|chunk| (chunk, state))) }).boxed()
     }
@@ -47,19 +54,32 @@ impl Verifier {
         if matches!(self.hash, Hash::Unknown) {
             return Err(self.unsupported());
         }
-        match self.raw.next().await.transpose()? {
-            Some(chunk) => {
-                self.seen += chunk.len() as u64;
-                if self.seen > self.descriptor.size {
-                    return Err(self.wrong_size("at least "));
-                }
-                if let Hash::Here(hasher) = &mut self.hash {
-                    hasher.update(&chunk);
-                }
-                Ok(Some(chunk))
-            }
-            None => self.judge().map(|()| None),
+        if self.done {
+            return Ok(None);
         }
+        let mut last = None;
+        while let Some(chunk) = self.raw.next().await.transpose()? {
+            self.take(&chunk)?;
+            if self.seen < self.descriptor.size {
+                return Ok(Some(chunk));
+            }
+            // Behind the last byte nothing but emptiness may come.
+            last = last.or(Some(chunk));
+        }
+        self.judge()?;
+        self.done = true;
+        Ok(last)
+    }
+
+    fn take(&mut self, chunk: &Bytes) -> Result<()> {
+        self.seen += chunk.len() as u64;
+        if self.seen > self.descriptor.size {
+            return Err(self.wrong_size("at least "));
+        }
+        if let Hash::Here(hasher) = &mut self.hash {
+            hasher.update(chunk);
+        }
+        Ok(())
     }
 
     fn judge(&mut self) -> Result<()> {
@@ -102,6 +122,24 @@ mod tests {
         let raw = iter(chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes())))).boxed();
         let chunks: Result<Vec<Bytes>> = verify(&descriptor, raw).try_collect().await;
         chunks.map(|chunks| String::from_utf8(chunks.concat()).unwrap()).map_err(|error| error.kind())
+    }
+
+    /// Whoever passes a blob on chunk by chunk has not passed on all of it when it turns out to be wrong.
+    #[tokio::test]
+    async fn the_last_byte_is_given_only_if_all_were_right() {
+        let cases: [(&[&'static str], &str); 4] = [
+            (&["he", "llo"], "hello"),
+            (&["he", "ll", "o", ""], "hello"),
+            (&["he", "llx"], "he"),
+            (&["he", "ll", "x", ""], "hell"),
+        ];
+        for (chunks, given) in cases {
+            let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"hello");
+            let raw = iter(chunks.to_vec()).map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).boxed();
+            let taken = verify(&descriptor, raw).take_while(|chunk| std::future::ready(chunk.is_ok()));
+            let taken: Vec<Bytes> = taken.try_collect().await.unwrap();
+            assert_eq!(taken.concat(), given.as_bytes(), "{chunks:?}");
+        }
     }
 
     #[tokio::test]

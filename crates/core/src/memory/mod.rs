@@ -20,7 +20,7 @@ use gantri_spec::RepositoryName;
 
 use self::repository::Repository;
 use self::upload::Slot;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, MissingChildren, Result};
 
 /// A registry that lives and dies with the process.
 ///
@@ -47,6 +47,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
+    missing_children: MissingChildren,
 }
 
 /// Everything the registry holds.
@@ -62,6 +63,13 @@ impl Memory {
     /// An empty registry.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same registry; what is put through this handle, and through clones of it, may name what is not there or not.
+    #[must_use]
+    pub fn with_missing_children(mut self, policy: MissingChildren) -> Self {
+        self.missing_children = policy;
+        self
     }
 
     /// Looks at one repository; `RepositoryUnknown` if nothing was ever put there.

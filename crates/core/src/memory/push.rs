@@ -10,7 +10,9 @@ use gantri_spec::{Algorithm, Descriptor, Digest, RawManifest, RepositoryName, Ta
 
 use super::Memory;
 use super::repository::Repository;
-use crate::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Result, UploadSession, verify};
+use crate::{
+    BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession, verify,
+};
 
 #[async_trait]
 impl Push for Memory {
@@ -57,7 +59,7 @@ impl Push for Memory {
             Some(repository) => repository.missing_child(&parsed),
             None => Repository::default().missing_child(&parsed),
         };
-        if let Some(child) = missing {
+        if let (Some(child), MissingChildren::Refused) = (missing, self.missing_children) {
             return Err(missing_child(repo, manifest, child));
         }
         let subject = state.repository(repo).put_manifest(manifest, &parsed, tags);

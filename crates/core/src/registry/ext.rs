@@ -8,7 +8,7 @@ use gantri_spec::{ByteRange, Descriptor, Digest, RepositoryName};
 
 use super::Pull;
 use crate::blob::{BlobBody, BlobUpload};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 
 /// Conveniences for whoever reads from a registry.
@@ -55,32 +55,61 @@ pub fn body_of(source: Arc<dyn Pull>, repo: RepositoryName, digest: Digest) -> B
     })
 }
 
-/// Sends a body through an upload that is open already: one that a refused mount left, say.
+/// Sends a body into an upload that is open already, and commits it: what [`Mount::Started`](super::Mount) is for.
+///
+/// It goes in chunks of [`Limits::chunk`] bytes, one of which is held in memory, and goes on where the registry stands if
+/// that turns out to be elsewhere and the body can be opened again. An upload that comes to nothing is cancelled.
 ///
 /// # Errors
-/// Those of the body and of [`BlobUpload`].
+/// `SizeMismatch`, `DigestMismatch`: the body is not what the descriptor says. Those of [`BlobUpload::write`] and
+/// [`BlobUpload::commit`], and of the body.
 ///
 /// # Cancel safety
-/// Resumable, as the upload is.
+/// Dropping it leaves a session that the registry forgets in time; the blob is not there.
 pub async fn send_body(
     mut upload: Box<dyn BlobUpload>,
-    descriptor: &Descriptor,
+    blob: &Descriptor,
     mut body: BlobBody,
     limits: &Limits,
 ) -> Result<()> {
-    let most = usize::try_from(limits.chunk).unwrap_or(usize::MAX).max(1);
-    let mut chunks = body.open_to_send(descriptor, upload.offset())?;
-    let mut gathered = BytesMut::new();
-    while let Some(chunk) = chunks.try_next().await? {
-        gathered.extend_from_slice(&chunk);
-        while gathered.len() >= most {
-            upload.write(gathered.split_to(most).freeze()).await?;
+    let (mut best, mut tries) = (upload.offset(), 0);
+    loop {
+        match pour(&mut *upload, blob, &mut body, limits).await {
+            Ok(()) => return upload.commit(&blob.digest).await.map(drop),
+            Err(error)
+                if error.kind() == ErrorKind::RangeInvalid && body.replayable() && tries < limits.resume_tries =>
+            {
+                tries = if upload.offset() > best { 0 } else { tries + 1 };
+                best = best.max(upload.offset());
+            }
+            Err(error) => {
+                // What went wrong before matters more than whether the registry forgets it now or later.
+                let _ = upload.cancel().await;
+                return Err(error);
+            }
         }
     }
-    if !gathered.is_empty() {
-        upload.write(gathered.freeze()).await?;
+}
+
+/// Writes what is missing.
+async fn pour(upload: &mut dyn BlobUpload, blob: &Descriptor, body: &mut BlobBody, limits: &Limits) -> Result<()> {
+    let offset = upload.offset();
+    if offset > 0 && offset == blob.size {
+        return Ok(());
     }
-    upload.commit(&descriptor.digest).await.map(drop)
+    let limit = usize::try_from(limits.chunk).unwrap_or(usize::MAX).max(1);
+    let mut chunks = body.open_to_send(blob, offset)?;
+    let mut gathered = BytesMut::new();
+    while let Some(mut chunk) = chunks.try_next().await? {
+        while !chunk.is_empty() {
+            let room = limit - gathered.len();
+            gathered.extend_from_slice(&chunk.split_to(room.min(chunk.len())));
+            if gathered.len() == limit {
+                upload.write(std::mem::take(&mut gathered).freeze()).await?;
+            }
+        }
+    }
+    if gathered.is_empty() { Ok(()) } else { upload.write(gathered.freeze()).await }
 }
 
 fn inline(blob: &Descriptor) -> Option<Bytes> {
@@ -93,7 +122,7 @@ mod tests {
     use gantri_spec::MediaType;
 
     use super::*;
-    use crate::{BlobBody, ErrorKind, Memory, Push};
+    use crate::{Memory, Push};
 
     async fn read(blob: &Descriptor, limit: u64) -> Result<Bytes> {
         let (registry, repo) = (Memory::new(), "a/b".parse().unwrap());
@@ -130,6 +159,93 @@ mod tests {
         for size in [5, 7] {
             blob.size = size;
             assert_eq!(read(&blob, 9).await.unwrap_err().kind(), ErrorKind::SizeMismatch, "{size}");
+        }
+    }
+
+    /// An upload to memory that keeps so many bytes of a chunk at the most, says so, and remembers whether it was cancelled.
+    #[derive(Debug)]
+    struct Short {
+        inner: Box<dyn BlobUpload>,
+        keeps: usize,
+        told: Arc<std::sync::Mutex<Vec<&'static str>>>,
+    }
+
+    #[async_trait::async_trait]
+    impl BlobUpload for Short {
+        fn offset(&self) -> u64 {
+            self.inner.offset()
+        }
+
+        fn session(&self) -> crate::UploadSession {
+            self.inner.session()
+        }
+
+        async fn write(&mut self, chunk: Bytes) -> Result<()> {
+            if chunk.len() <= self.keeps {
+                return self.inner.write(chunk).await;
+            }
+            self.inner.write(chunk.slice(..self.keeps)).await?;
+            Err(Error::new(ErrorKind::RangeInvalid, "short"))
+        }
+
+        async fn commit(self: Box<Self>, digest: &Digest) -> Result<Descriptor> {
+            self.inner.commit(digest).await
+        }
+
+        async fn cancel(self: Box<Self>) -> Result<()> {
+            self.told.lock().unwrap().push("cancelled");
+            self.inner.cancel().await
+        }
+    }
+
+    async fn sent(body: BlobBody, chunk: u64, keeps: usize) -> (Result<()>, Vec<&'static str>, bool) {
+        let (registry, repo) = (Memory::new(), "a/b".parse().unwrap());
+        let blob = Descriptor::of(MediaType::OCTET_STREAM, b"0123456789");
+        let inner = registry.start_upload(&repo, gantri_spec::Algorithm::Sha256).await.unwrap();
+        let told = Arc::default();
+        let upload = Box::new(Short { inner, keeps, told: Arc::clone(&told) });
+        let limits = Limits { chunk, ..Limits::default() };
+        let outcome = send_body(upload, &blob, body, &limits).await;
+        let told = told.lock().unwrap().clone();
+        (outcome, told, registry.resolve_blob(&repo, &blob.digest).await.is_ok())
+    }
+
+    fn once(text: &'static str) -> BlobBody {
+        BlobBody::once(Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(text.as_bytes()))])))
+    }
+
+    #[tokio::test]
+    async fn a_body_goes_into_an_open_upload_chunk_by_chunk() {
+        for chunk in [1, 3, 10, 11] {
+            for body in [BlobBody::bytes("0123456789"), once("0123456789")] {
+                let (outcome, told, stored) = sent(body, chunk, 11).await;
+                assert!(outcome.is_ok() && stored && told.is_empty(), "{chunk}: {outcome:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_goes_on_where_the_upload_stands_as_far_as_it_can_be_read_again() {
+        let (outcome, told, stored) = sent(BlobBody::bytes("0123456789"), 4, 3).await;
+        assert!(outcome.is_ok() && stored && told.is_empty(), "{outcome:?}");
+        let (outcome, told, stored) = sent(once("0123456789"), 4, 3).await;
+        assert_eq!(
+            (outcome.unwrap_err().kind(), &told[..], stored),
+            (ErrorKind::RangeInvalid, &["cancelled"][..], false)
+        );
+        // A registry that keeps nothing is not asked for ever.
+        let (outcome, told, stored) = sent(BlobBody::bytes("0123456789"), 4, 0).await;
+        assert_eq!(
+            (outcome.unwrap_err().kind(), &told[..], stored),
+            (ErrorKind::RangeInvalid, &["cancelled"][..], false)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_not_what_it_says_is_cancelled() {
+        for (text, kind) in [("012345678", ErrorKind::SizeMismatch), ("012345678X", ErrorKind::DigestMismatch)] {
+            let (outcome, told, stored) = sent(BlobBody::bytes(text), 4, 11).await;
+            assert_eq!((outcome.unwrap_err().kind(), &told[..], stored), (kind, &["cancelled"][..], false));
         }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 /// Implements workflows for a registry around a registry by handing every call to the inner one.
 ///
-/// `forward!(Wrapper<R>, inner: Pull, Discover)` makes `Wrapper<R>` a [`Pull`] wherever `R` is one, and a [`Discover`]
-/// likewise, through the field `inner`. Without `<R>` the field's own type has to be a registry. What the wrapper changes
-/// is written out; a workflow that is neither forwarded nor written is not there, and the compiler says so.
+/// `forward!(Wrapper<R>, inner: Pull, Discover)` makes `Wrapper<R>` a [`Pull`](crate::Pull) wherever `R` is one, and a
+/// [`Discover`](crate::Discover) likewise, through the field `inner`. Without `<R>` the field's own type has to be a
+/// registry. What the wrapper changes is written out; a workflow that is neither forwarded nor written is not there, and
+/// the compiler says so.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -16,7 +16,7 @@ pub use self::discover::Discover;
 pub use self::ext::{PullExt, body_of, send_body};
 pub use self::manage::Manage;
 pub use self::pull::Pull;
-pub use self::push::{Mount, Push, PutManifest};
+pub use self::push::{MissingChildren, Mount, Push, PutManifest};
 
 /// All four workflows.
 pub trait Registry: Pull + Push + Discover + Manage {}

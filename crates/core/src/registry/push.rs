@@ -62,6 +62,18 @@ pub enum Mount {
     Unavailable,
 }
 
+/// What becomes of a manifest that names what is not there (R5).
+#[expect(clippy::exhaustive_enums, reason = "it is refused or it is not")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum MissingChildren {
+    /// It is refused, so that whatever can be named is whole.
+    #[default]
+    Refused,
+    /// It is taken, as the spec lets a registry do: for mirrors that hold some platforms of an index, and for layers that
+    /// are pushed later.
+    Allowed,
+}
+
 /// What became of a manifest.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

@@ -19,6 +19,7 @@
 
 mod content;
 mod flaky;
+mod lack;
 mod profile;
 mod subject;
 #[doc(hidden)]
@@ -35,7 +36,7 @@ pub use self::trial::{Broken, Outcome, Trial};
 ///
 /// `<name> => async { .. }` gives a fresh [`Subject`], or a bare registry, for each test; it
 /// runs on a multi-threaded runtime that is the test's own. `profile` says what the backend lacks; each rule about a
-/// thing it lacks then tests that it is refused with `Unsupported`.
+/// thing it lacks then tests how it says so.
 #[macro_export]
 macro_rules! registry_suite {
     ($name:ident => async $subject:block; profile: $profile:expr $(;)?) => {

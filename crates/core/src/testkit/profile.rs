@@ -1,20 +1,18 @@
-//! What a backend may lack, and how it has to say so.
+//! What a backend may lack. How it has to say so, or what it does instead, is tested by `lack.rs`.
+//!
+//! The first are what a backend may be without and still be one. The others are where registries that people use
+//! depart from the contract; each names one that does.
 
-use futures_util::StreamExt;
 use gantri_spec::{Algorithm, Descriptor, MediaType};
-
-use super::suite::{assert_kind, repo, tag};
-use super::{Content, Outcome, Subject};
-use crate::{BlobBody, ErrorKind, Mount};
 
 /// Something that a backend may lack.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u16)]
+#[repr(u32)]
 pub enum Feature {
-    /// Writes of any kind. A subject without it needs [`Subject::seeded_by`].
+    /// Writes of any kind. A subject without it needs [`Subject::seeded_by`](super::Subject::seeded_by).
     Push = 1,
-    /// More than one repository, each with content of its own, and a listing of them.
+    /// More than one repository, each with content of its own.
     Repositories = 1 << 1,
     /// Referrers of a subject, and saying so when one is pushed.
     Referrers = 1 << 2,
@@ -33,81 +31,57 @@ pub enum Feature {
     /// Tags that move to what is put later, and that go with their manifest when it is removed. Who lacks it refuses both
     /// as a `Conflict`.
     MoveTags = 1 << 9,
-    /// Mounts that name no source, so that the registry looks for the blob wherever it may.
+    /// Mounts that name no source, so that the registry looks for the blob wherever it may. Distribution and olareg want
+    /// to be told.
     MountAnywhere = 1 << 10,
+    /// A listing of the repositories there are. olareg has none.
+    Catalog = 1 << 11,
+    /// Repositories listed in the order of their bytes. Distribution lists them level by level.
+    CatalogOrder = 1 << 12,
+    /// Tags listed in the order of their bytes. Distribution 2.8 lists them as its storage does.
+    TagOrder = 1 << 13,
+    /// A list of no tags for a repository that has content but no tag. Distribution does not know it then.
+    Untagged = 1 << 14,
+    /// A repository that is not there is unknown. olareg lists no tags of it.
+    UnknownRepositories = 1 << 15,
+    /// Repositories with names that look like endpoints. olareg takes none whose name has a part `blobs` or the like.
+    EndpointNames = 1 << 16,
+    /// Manifests under their SHA-512. Distribution has SHA-512 for blobs alone.
+    Sha512Manifests = 1 << 17,
+    /// An upload is found by any session it ever had. Distribution 2.8 wants the latest.
+    EarlierSessions = 1 << 18,
+    /// A commit under a wrong digest is refused as that. olareg says that the upload is invalid.
+    CommitMismatch = 1 << 19,
+    /// A commit that is refused ends the upload. Distribution keeps it.
+    RefusedCommitEnds = 1 << 20,
+    /// Of two who commit an upload at once the later learns that it is over. Distribution breaks down (500).
+    RacingCommits = 1 << 21,
+    /// Manifests with layers that lie elsewhere and are not there. Distribution wants them all the same.
+    LayersElsewhere = 1 << 22,
+    /// What is image and index at once is refused. olareg takes it.
+    Ambiguity = 1 << 23,
+    /// Asked for a manifest that is a blob, or by an algorithm that it does not know, it says that there is none.
+    /// Distribution 2.8 breaks down (500).
+    OddManifests = 1 << 24,
 }
 
 /// The features that a backend has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Profile(u16);
+pub struct Profile(u32);
 
 impl Profile {
     /// All there is.
-    pub const FULL: Self = Self(u16::MAX);
+    pub const FULL: Self = Self(u32::MAX);
 
-    /// The same without one feature: its rules then test that it is refused with `Unsupported`.
+    /// The same without one feature: its rules then test how the backend says so.
     pub const fn without(self, feature: Feature) -> Self {
-        Self(self.0 & !(feature as u16))
+        Self(self.0 & !(feature as u32))
     }
 
     /// Whether the backend has it.
     pub const fn has(self, feature: Feature) -> bool {
-        self.0 & feature as u16 != 0
+        self.0 & feature as u32 != 0
     }
-}
-
-impl Feature {
-    /// Tests that a backend which lacks the feature says so, and as what kind: `Unsupported`, if it does not say otherwise.
-    pub(super) async fn is_refused_by(self, registry: &Subject) -> Outcome {
-        let (repo, blob) = (repo("suite/refused"), Descriptor::of(MediaType::OCTET_STREAM, b"x"));
-        let refusal = match self {
-            Self::Push => registry.put_blob(&repo, &blob, BlobBody::bytes("x")).await,
-            Self::Repositories => registry.repositories(None).next().await.map_or(Ok(()), |first| first.map(drop)),
-            Self::Referrers => {
-                registry.referrers(&repo, &blob.digest, None).next().await.map_or(Ok(()), |first| first.map(drop))
-            }
-            Self::Uploads => registry.start_upload(&repo, Algorithm::Sha256).await.map(drop),
-            Self::Mount => return refuses_mount(registry, From::Named).await,
-            Self::MountAnywhere => return refuses_mount(registry, From::Anywhere).await,
-            Self::MoveTags => return refuses_to_move_tags(registry).await,
-            Self::Sha512 => registry.put_blob(&repo, &in_sha512(b"x"), BlobBody::bytes("x")).await,
-            Self::DeleteTag => registry.delete_tag(&repo, &tag("v1")).await,
-            Self::DeleteManifest => registry.delete_manifest(&repo, &blob.digest).await,
-            Self::DeleteBlob => registry.delete_blob(&repo, &blob.digest).await,
-        };
-        assert_kind(refusal, &[ErrorKind::Unsupported]);
-        Ok(())
-    }
-}
-
-/// Where a blob is to be mounted from.
-enum From {
-    Named,
-    Anywhere,
-}
-
-/// Not to mount is no error: the blob is uploaded instead.
-async fn refuses_mount(registry: &Subject, source: From) -> Outcome {
-    let (from, to) = (repo("suite/from"), repo("suite/to"));
-    let blob = Descriptor::of(MediaType::OCTET_STREAM, b"x");
-    registry.seed().put_blob(&from, &blob, BlobBody::bytes("x")).await?;
-    let named = matches!(source, From::Named).then_some(&from);
-    let answer = registry.mount_blob(&to, &blob.digest, named).await?;
-    assert!(!matches!(answer, Mount::Mounted), "lacks such mounts, yet mounted");
-    Ok(())
-}
-
-/// A tag that is set stands against all that would take it from its manifest. On the wire a conflict is a denial.
-async fn refuses_to_move_tags(registry: &Subject) -> Outcome {
-    const STANDS: &[ErrorKind] = &[ErrorKind::Conflict, ErrorKind::Denied];
-    let content = Content::new("suite/refused").blob("layer", "layer").image("one", ["layer"]).image("two", ["layer"]);
-    let content = content.tag("v1", "one");
-    registry.hold(&content).await?;
-    assert_kind(registry.put_manifest(content.here(), &content.raw("two"), &[tag("v1")]).await, STANDS);
-    assert_kind(registry.delete_manifest(content.here(), &content.digest("one")).await, STANDS);
-    let named = registry.manifest(content.here(), &tag("v1").into()).await?;
-    assert_eq!(*named.digest(), content.digest("one"));
-    Ok(())
 }
 
 /// A blob's descriptor by SHA-512.

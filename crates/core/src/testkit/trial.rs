@@ -43,7 +43,7 @@ impl Trial {
             tokio::time::timeout(LIMIT, async {
                 let subject = self.subject.await;
                 match needs.iter().find(|feature| !self.profile.has(**feature)) {
-                    Some(lacking) => lacking.is_refused_by(&subject).await,
+                    Some(lacking) => lacking.is_lacked_by(&subject).await,
                     None => rule(subject).await,
                 }
             })

@@ -89,7 +89,7 @@ async fn a_stream_is_told_with_its_bytes_and_its_end() {
     let (here, layer) = (content.here(), content.digest("layer"));
     let (log, _guard) = Log::start();
     registry.blob(here, &layer, ByteRange::Full).await.unwrap().bytes(9).await.unwrap();
-    log.assert_line(&["blob{", &layer.to_string(), "range=Full", "bytes=5", "outcome=ok"]);
+    log.assert_line(&["blob{", layer.as_str(), "range=Full", "bytes=5", "outcome=ok"]);
     drop(registry.blob(here, &layer, ByteRange::From(1)).await.unwrap().into_stream());
     log.assert_line(&["blob{", "range=From(1)", "bytes=0", "outcome=left"]);
     registry.blob(here, &layer, ByteRange::Full).await.unwrap().bytes(9).await.unwrap_err();

@@ -52,6 +52,10 @@ impl Body {
         }
     }
 
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.0, Kind::Stream { .. })
+    }
+
     /// The chunks.
     pub fn into_stream(self) -> ByteStream {
         match self.0 {

@@ -4,12 +4,14 @@
 //! refuses addresses by their class (A7). TLS and each pool are made when they are first needed.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
-use gantri_core::ByteStream;
+use gantri_core::{ByteStream, Limits};
+use http::header::EXPECT;
 use http_body_util::BodyDataStream;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector, HttpInfo};
@@ -19,7 +21,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::connect::{Admission, Lookup, Resolver, Timed, system_lookup, tcp};
 use super::policy::{AddressClass, Side};
 use super::tls::LazyTls;
-use super::{Body, Destination, HttpClient, SendError, SendErrorKind, failure};
+use super::{Body, Destination, HttpClient, SendError, SendErrorKind, failure, gate};
 use crate::builder::HttpVersion;
 
 /// Sends requests over pooled connections.
@@ -28,15 +30,26 @@ pub(crate) struct HyperClient {
     foreign: Pools,
     /// Where the registry stands: what it is allowed to lead to depends on it (A7).
     side: Arc<Side>,
+    leave: Leave,
+}
+
+/// Whether the registry is asked for its leave before a body is sent.
+struct Leave {
+    wait: Duration,
+    /// Whether it is known to speak HTTP/1, where it can be asked.
+    http1: AtomicBool,
+    /// Whether it let us wait in vain; it is not asked again.
+    silent: AtomicBool,
 }
 
 impl HyperClient {
     /// A client for one registry; `side` is kept up to date with the connections made to it.
-    pub(crate) fn new(version: HttpVersion, connect: Duration, side: Arc<Side>) -> Self {
-        Self::with_lookup(version, connect, side, &system_lookup())
+    pub(crate) fn new(version: HttpVersion, limits: &Limits, side: Arc<Side>) -> Self {
+        Self::with_lookup(version, limits, side, &system_lookup())
     }
 
-    fn with_lookup(version: HttpVersion, connect: Duration, side: Arc<Side>, lookup: &Lookup) -> Self {
+    fn with_lookup(version: HttpVersion, limits: &Limits, side: Arc<Side>, lookup: &Lookup) -> Self {
+        let connect = limits.connect;
         let tls = Arc::new(LazyTls::default());
         let seen_from = Arc::clone(&side);
         let by_class: Admission = Arc::new(move |class| class.may_be_reached_from(seen_from.class()));
@@ -51,6 +64,7 @@ impl HyperClient {
             ),
             foreign: Pools::new(elsewhere, connect, tcp(Arc::clone(lookup), by_class, connect), tls),
             side,
+            leave: Leave::new(limits.expect_wait),
         }
     }
 
@@ -70,6 +84,8 @@ impl HyperClient {
 impl HttpClient for HyperClient {
     async fn send(&self, request: http::Request<Body>) -> Result<http::Response<ByteStream>, SendError> {
         let destination = request.extensions().get().copied().unwrap_or(Destination::Foreign);
+        let asks = request.headers().contains_key(EXPECT);
+        let (request, gate) = gate::before(request, self.leave.wait(destination));
         let response = match destination {
             Destination::Registry => self.registry.send(request).await?,
             Destination::Foreign => {
@@ -80,7 +96,40 @@ impl HttpClient for HyperClient {
         if let (Destination::Registry, Some(connection)) = (destination, response.extensions().get::<HttpInfo>()) {
             self.side.note(connection.remote_addr().ip());
         }
-        Ok(response.map(|body| BodyDataStream::new(body).map_err(failure::of_body).boxed()))
+        if destination == Destination::Registry {
+            let in_vain = asks && response.status().is_success() && gate.as_ref().is_some_and(|gate| !gate.is_open());
+            self.leave.note(response.version(), in_vain);
+        }
+        let (head, body) = response.into_parts();
+        let body = BodyDataStream::new(body).map_err(failure::of_body).boxed();
+        let body = match gate {
+            Some(gate) => {
+                gate.answered(head.status);
+                gate.with(body)
+            }
+            None => body,
+        };
+        Ok(http::Response::from_parts(head, body))
+    }
+}
+
+impl Leave {
+    fn new(wait: Duration) -> Self {
+        Self { wait, http1: AtomicBool::new(false), silent: AtomicBool::new(false) }
+    }
+
+    /// How long it is waited for, if it can be asked for at all. Only the registry itself is: another origin may speak
+    /// HTTP/2, for all we know.
+    fn wait(&self, destination: Destination) -> Option<Duration> {
+        let can_ask = self.http1.load(Ordering::Relaxed) && !self.silent.load(Ordering::Relaxed);
+        (destination == Destination::Registry && can_ask).then_some(self.wait)
+    }
+
+    fn note(&self, version: http::Version, in_vain: bool) {
+        self.http1.store(version == http::Version::HTTP_11, Ordering::Relaxed);
+        if in_vain {
+            self.silent.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -173,7 +222,7 @@ fn tuned(version: HttpVersion) -> Builder {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{IpAddr, TcpListener};
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
@@ -198,7 +247,7 @@ mod tests {
             Box::pin(async move { Ok(found) })
         });
         let side = Arc::new(Side::told_by(&side.parse().unwrap()));
-        HyperClient::with_lookup(HttpVersion::Auto, Duration::from_secs(5), side, &lookup)
+        HyperClient::with_lookup(HttpVersion::Auto, &Limits::default(), side, &lookup)
     }
 
     async fn ask(client: &HyperClient, destination: Destination, url: String) -> Result<(), SendErrorKind> {

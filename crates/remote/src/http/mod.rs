@@ -8,6 +8,7 @@
 mod body;
 mod connect;
 pub(crate) mod failure;
+mod gate;
 mod hyper;
 pub(crate) mod policy;
 mod tls;
@@ -25,7 +26,8 @@ pub(crate) use self::hyper::HyperClient;
 ///
 /// The request's URI is absolute. Its extensions hold a [`Destination`]: for [`Destination::Foreign`] an implementation
 /// must refuse to connect to link-local, metadata and other addresses that a registry has no business naming (A7); the
-/// built-in one does. Timeouts for the head of the answer and for its body are kept by the caller; connecting is bounded
+/// built-in one does. A header `Expect: 100-continue` asks it to hold the body back until the other side's leave has come, or
+/// for a moment; one that can't may send on. Timeouts for the head of the answer and for its body are kept by the caller; connecting is bounded
 /// here.
 #[async_trait]
 pub trait HttpClient: Debug + Send + Sync + 'static {

@@ -16,13 +16,15 @@ mod waits;
 use std::sync::Arc;
 
 use gantri_core::{Error, Limits, Result, Retry};
-use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
+use http::StatusCode;
+use http::header::{AUTHORIZATION, EXPECT, HeaderValue, USER_AGENT};
 use tokio::time::sleep;
 
 use self::outcome::Outcome;
 use self::redirect::Trail;
+pub(crate) use self::refusal::Unchallenged;
 use self::request::About;
-pub(crate) use self::request::{Replay, Request};
+pub(crate) use self::request::{Payload, Replay, Request};
 pub(crate) use self::response::{Bound, Response, Whole};
 use self::retry::{Attempt, Decision, decide};
 pub(crate) use self::retry::{backoff, roll};
@@ -63,12 +65,16 @@ impl Transport {
     /// # Cancel safety
     /// Dropping it drops the request; the registry may or may not have acted on it.
     pub(crate) async fn send(&self, request: &mut Request) -> Result<Response> {
-        let mut attempt = Attempt::first();
+        self.send_within(request, &mut Attempt::first()).await
+    }
+
+    /// Sends a request that has been through this already.
+    async fn send_within(&self, request: &mut Request, attempt: &mut Attempt) -> Result<Response> {
         loop {
             let (authorization, outcome) = self.attempt(request).await;
             let outcome = match outcome {
                 Outcome::Success(response) => return Ok(response),
-                Outcome::Redirect(to) => {
+                Outcome::Redirect(to) if request.body_can_be_sent_again() => {
                     request.trail = self.follow(request, &to)?;
                     continue;
                 }
@@ -85,12 +91,20 @@ impl Transport {
                     }
                 }
                 Outcome::Challenge(_, refusal) => Outcome::Refused(refusal),
+                Outcome::Refused(refusal) if wants_no_asking(&refusal, request) => {
+                    request.expects = false;
+                    continue;
+                }
                 failed => failed,
             };
-            let decision = decide(&self.limits, outcome.trouble(), &attempt, request.replay, roll());
+            let decision = if request.body_can_be_sent_again() {
+                decide(&self.limits, outcome.trouble(), attempt, request.replay, roll())
+            } else {
+                Decision::Stop
+            };
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
             match decision {
-                Decision::Stop => return Err(self.explain(outcome, request.about(), &attempt).await),
+                Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
                 Decision::Replace => attempt.replaced = true,
                 Decision::Again(pause) => {
                     attempt.tries += 1;
@@ -113,20 +127,22 @@ impl Transport {
     /// As [`send`](Self::send); `LimitExceeded` over the bound; `NotARegistry` for a web page (M9); `Protocol` for a body
     /// that was recoded (M8).
     pub(crate) async fn fetch(&self, bound: Bound, make: impl Fn() -> Request) -> Result<Whole> {
-        let mut tries = 1;
+        // A body that broke off counts as a try of the request it answers: tries do not multiply (H25).
+        let mut attempt = Attempt::first();
         loop {
             let mut request = make();
             let what = request.what().to_owned();
-            let response = self.send(&mut request).await?;
+            let response = self.send_within(&mut request, &mut attempt).await?;
             if response.is_web_page() {
                 return Err(response.not_a_registry(&what).await);
             }
             response.check_encoding().map_err(|error| error.during(&what))?;
             match response.gather(bound).await {
                 Ok(whole) => return Ok(whole),
-                Err(error) if error.retry() != Retry::Never && tries < self.limits.request_tries => {
-                    sleep(backoff(tries, roll())).await;
-                    tries += 1;
+                Err(error) if error.retry() != Retry::Never && attempt.tries < self.limits.request_tries => {
+                    sleep(backoff(attempt.tries, roll())).await;
+                    attempt.tries += 1;
+                    attempt.authorizations = 0;
                 }
                 Err(error) => return Err(error.during(what)),
             }
@@ -194,6 +210,9 @@ impl Transport {
         let headers = sent.headers_mut();
         headers.clone_from(&request.headers);
         headers.insert(USER_AGENT, self.user_agent.clone());
+        if request.asks_first(self.limits.expect_from) {
+            headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
@@ -212,7 +231,7 @@ impl Transport {
             Outcome::Success(refusal) | Outcome::Challenge(_, refusal) | Outcome::Refused(refusal) => {
                 return refusal::of_status(refusal, request, &self.limits).await;
             }
-            Outcome::Closed(error) | Outcome::Failed(error) => error,
+            Outcome::Closed(error) | Outcome::Nowhere(error) | Outcome::Failed(error) => error,
             Outcome::Redirect(_) => Error::new(gantri_core::ErrorKind::Protocol, "redirected"),
         };
         match attempt.tries {
@@ -220,4 +239,9 @@ impl Transport {
             tries => error.during(format_args!("{} ({tries} tries)", request.what)),
         }
     }
+}
+
+/// Whether the request is refused only because it asked for leave.
+fn wants_no_asking(refusal: &Response, request: &Request) -> bool {
+    refusal.head.status == StatusCode::EXPECTATION_FAILED && request.expects && request.body_can_be_sent_again()
 }

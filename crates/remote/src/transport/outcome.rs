@@ -24,6 +24,8 @@ pub(super) enum Outcome {
     Refused(Response),
     /// The connection ended before the answer began (H1, H23).
     Closed(Error),
+    /// The host has no address (H22).
+    Nowhere(Error),
     /// No answer, for a reason that the error knows.
     Failed(Error),
 }
@@ -32,6 +34,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Trouble {
     Closed,
+    Nowhere,
     Failed(gantri_core::Retry),
     Status(StatusCode, Option<Duration>),
 }
@@ -60,6 +63,7 @@ impl Outcome {
     pub(super) fn of_failure(kind: SendErrorKind, error: Error) -> Self {
         match kind {
             SendErrorKind::Closed => Self::Closed(error),
+            SendErrorKind::Resolve => Self::Nowhere(error),
             _ => Self::Failed(error),
         }
     }
@@ -68,6 +72,7 @@ impl Outcome {
     pub(super) fn trouble(&self) -> Trouble {
         match self {
             Self::Closed(_) => Trouble::Closed,
+            Self::Nowhere(_) => Trouble::Nowhere,
             Self::Failed(error) => Trouble::Failed(error.retry()),
             Self::Success(response) | Self::Challenge(_, response) | Self::Refused(response) => {
                 Trouble::Status(response.head.status, retry_after(&response.head.headers, SystemTime::now()))

@@ -1,10 +1,11 @@
 //! What a refused request is called: from a status, its headers and its body to one typed error.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use gantri_core::{Error, ErrorKind, Limits, Retry};
 use gantri_spec::wire::ErrorBody;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 
 use super::Response;
@@ -33,6 +34,18 @@ pub(super) async fn of_status(mut response: Response, request: About<'_>, limits
     with_waiting_time(with_advice(error, &response), &response.head.headers)
 }
 
+/// Why a 401 is no question: nothing was asked for. Old Harbor says so of what it does not have (H10).
+#[derive(Debug)]
+pub(crate) struct Unchallenged;
+
+impl fmt::Display for Unchallenged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the registry names no way to log in")
+    }
+}
+
+impl std::error::Error for Unchallenged {}
+
 /// Statuses that a proxy, a gateway or a login wall gives on behalf of a real registry say nothing about what stands
 /// behind it (H9).
 fn blames_no_registry(status: StatusCode) -> bool {
@@ -53,7 +66,11 @@ fn plain_words(status: StatusCode, method: &Method) -> String {
 
 fn with_advice(error: Error, response: &Response) -> Error {
     match response.head.status {
-        StatusCode::UNAUTHORIZED => error.with_hint("log in, or check the credentials for this registry"),
+        StatusCode::UNAUTHORIZED => {
+            let error = error.with_hint("log in, or check the credentials for this registry");
+            let asked = response.head.headers.contains_key(WWW_AUTHENTICATE);
+            if asked { error } else { error.with_source(Unchallenged) }
+        }
         _ if response.destination == crate::http::Destination::Foreign => {
             error.during(format_args!("redirected to {}", Redacted(&response.url)))
         }

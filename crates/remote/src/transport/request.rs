@@ -1,12 +1,12 @@
 //! One request as the transport carries it: what to send, what it is called in errors, and whether it may be sent again.
 
+use std::fmt;
+
 use bytes::Bytes;
-use futures_util::stream::{StreamExt, TryStreamExt, try_unfold};
-use gantri_core::{BlobBody, ByteStream, ErrorKind, Result};
-use gantri_spec::Descriptor;
+use gantri_core::{ByteStream, ErrorKind, Result};
 use gantri_spec::wire::{Endpoint, Scope};
+use http::Method;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, RANGE};
-use http::{Method, header};
 use url::Url;
 
 use super::Lane;
@@ -23,6 +23,8 @@ pub(crate) struct Request {
     pub(super) trail: Trail,
     pub(super) headers: HeaderMap,
     pub(super) body: Payload,
+    /// Whether the registry may be asked for its leave before a large body is sent.
+    pub(super) expects: bool,
     /// What a token must allow.
     pub(super) scope: Scope,
     pub(super) replay: Replay,
@@ -40,13 +42,22 @@ pub(crate) enum Replay {
 }
 
 /// What a request carries, as long as it may have to be sent again.
-#[derive(Debug, Default)]
-pub(super) enum Payload {
+#[derive(Default)]
+pub(crate) struct Payload(Kind);
+
+#[derive(Default)]
+enum Kind {
     #[default]
     Empty,
     Bytes(Bytes),
-    Blob(Box<Descriptor>, BlobBody),
+    Stream {
+        length: u64,
+        again: bool,
+        open: Box<Open>,
+    },
 }
+
+type Open = dyn FnMut() -> Result<ByteStream> + Send;
 
 /// A request without its body, which may not be shared between threads.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +90,8 @@ impl Request {
             trail: Trail::at(&home),
             home,
             headers,
-            body: Payload::Empty,
+            body: Payload::default(),
+            expects: true,
             scope,
             replay,
             absent: ErrorKind::RepositoryUnknown,
@@ -114,24 +126,14 @@ impl Request {
 
     /// Carries bytes.
     pub(crate) fn bytes(mut self, bytes: Bytes) -> Self {
-        self.body = Payload::Bytes(bytes);
+        self.body = Payload::bytes(bytes);
         self
     }
 
-    /// Carries a blob; if its body can be read once only, so can this request be sent once only.
-    pub(crate) fn blob(mut self, descriptor: &Descriptor, body: BlobBody) -> Self {
-        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        if !body.replayable() {
-            self.replay = Replay::Never;
-        }
-        self.body = Payload::Blob(Box::new(descriptor.clone()), body);
+    /// Carries this.
+    pub(crate) fn payload(mut self, payload: Payload) -> Self {
+        self.body = payload;
         self
-    }
-
-    /// Sends it elsewhere from now on.
-    pub(crate) fn aim(&mut self, home: Admitted) {
-        self.trail = Trail::at(&home);
-        self.home = home;
     }
 
     /// Where it is meant to go.
@@ -149,49 +151,66 @@ impl Request {
         About { method: &self.method, what: &self.what, absent: self.absent }
     }
 
+    /// Whether it carries nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.body.0, Kind::Empty)
+    }
+
+    /// Where it is meant to go, given away.
+    pub(crate) fn into_home(self) -> Admitted {
+        self.home
+    }
+
     pub(super) fn lane(&self) -> Lane {
-        match self.body {
-            Payload::Blob(..) => Lane::Streamed,
-            _ => Lane::Light,
+        match self.body.0 {
+            Kind::Stream { .. } => Lane::Streamed,
+            Kind::Empty | Kind::Bytes(_) => Lane::Light,
         }
     }
 
+    /// Whether the registry is asked for its leave before the body is sent: if that is streamed and as large as this.
+    pub(super) fn asks_first(&self, from: u64) -> bool {
+        self.expects && self.lane() == Lane::Streamed && self.body.length() >= from
+    }
+
     /// Whether the body, if there is one, can be sent again.
-    pub(crate) fn body_can_be_sent_again(&self) -> bool {
-        match &self.body {
-            Payload::Blob(_, body) => body.replayable(),
-            _ => true,
-        }
+    pub(super) fn body_can_be_sent_again(&self) -> bool {
+        !matches!(self.body.0, Kind::Stream { again: false, .. })
     }
 
     /// Opens the body once more.
     pub(super) fn open(&mut self) -> Result<Body> {
-        Ok(match &mut self.body {
-            Payload::Empty => Body::empty(),
-            Payload::Bytes(bytes) => Body::bytes(bytes.clone()),
-            Payload::Blob(descriptor, body) => {
-                let chunks = body.open_to_send(descriptor, 0)?;
-                Body::stream(last_held_back(chunks), Some(descriptor.size))
-            }
+        Ok(match &mut self.body.0 {
+            Kind::Empty => Body::empty(),
+            Kind::Bytes(bytes) => Body::bytes(bytes.clone()),
+            Kind::Stream { length, open, .. } => Body::stream(open()?, Some(*length)),
         })
     }
 }
 
-/// The same chunks, the last one not before the stream's end is known to be good. A body that lies about its size or
-/// digest so never gets there whole, and HTTP cannot stop reading at the announced length before the lie shows.
-fn last_held_back(chunks: ByteStream) -> ByteStream {
-    try_unfold((Some(chunks), None), |(mut chunks, mut held): (Option<ByteStream>, Option<Bytes>)| async move {
-        while let Some(open) = &mut chunks {
-            match open.try_next().await? {
-                Some(next) => {
-                    if let Some(ready) = held.replace(next) {
-                        return Ok(Some((ready, (chunks, held))));
-                    }
-                }
-                None => chunks = None,
-            }
+impl Payload {
+    /// Bytes that lie in memory.
+    pub(crate) fn bytes(bytes: Bytes) -> Self {
+        Self(Kind::Bytes(bytes))
+    }
+
+    /// `length` bytes that are read while they are sent; `again` if they can be opened more than once.
+    pub(crate) fn stream(length: u64, again: bool, open: impl FnMut() -> Result<ByteStream> + Send + 'static) -> Self {
+        Self(Kind::Stream { length, again, open: Box::new(open) })
+    }
+
+    /// How many bytes it is.
+    pub(crate) fn length(&self) -> u64 {
+        match &self.0 {
+            Kind::Empty => 0,
+            Kind::Bytes(bytes) => bytes.len() as u64,
+            Kind::Stream { length, .. } => *length,
         }
-        Ok(held.take().map(|last| (last, (None, None))))
-    })
-    .boxed()
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.length())
+    }
 }

@@ -64,7 +64,9 @@ pub(super) fn decide(limits: &Limits, trouble: Trouble, attempt: &Attempt, repla
         return Decision::Stop;
     }
     let retry = match trouble {
-        Trouble::Closed => Retry::Backoff,
+        // The resolver has tried for itself: once more for the one that was busy, and no more for the name that is wrong.
+        Trouble::Nowhere if attempt.tries > 1 => Retry::Never,
+        Trouble::Closed | Trouble::Nowhere => Retry::Backoff,
         Trouble::Failed(retry) => retry,
         Trouble::Status(status, _) if !is_passing(status) => Retry::Never,
         Trouble::Status(_, pause) => pause.map_or(Retry::Backoff, Retry::After),
@@ -102,7 +104,7 @@ pub(super) fn is_passing(status: StatusCode) -> bool {
 
 /// Whether the request can't have had an effect, so that even one that must not be sent twice may be sent again.
 fn certainly_not_done(trouble: Trouble) -> bool {
-    matches!(trouble, Trouble::Status(StatusCode::TOO_MANY_REQUESTS, _))
+    matches!(trouble, Trouble::Status(StatusCode::TOO_MANY_REQUESTS, _) | Trouble::Nowhere)
 }
 
 #[cfg(test)]
@@ -135,6 +137,8 @@ mod tests {
             ("dead connection", Trouble::Closed, fresh, Replay::Safe, Decision::Replace),
             ("dead connection, not safe", Trouble::Closed, fresh, Replay::Never, Decision::Stop),
             ("dead again", Trouble::Closed, attempt(1), Replay::Safe, again(100)),
+            ("no address", Trouble::Nowhere, attempt(1), Replay::Never, again(100)),
+            ("no address again", Trouble::Nowhere, attempt(2), Replay::Safe, Decision::Stop),
             ("hopeless", Trouble::Failed(Retry::Never), attempt(1), Replay::Safe, Decision::Stop),
             ("hopeful", Trouble::Failed(Retry::Backoff), attempt(2), Replay::Safe, again(200)),
         ];

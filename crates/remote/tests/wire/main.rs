@@ -3,11 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod auth;
+mod delete;
 mod download;
 mod listing;
 mod manifest;
+mod paging;
 mod push;
+mod put_manifest;
 mod redirect;
+mod referrers;
+mod referrers_together;
 mod retry;
 mod script;
 mod socket;
+mod tiny;
+mod upload;

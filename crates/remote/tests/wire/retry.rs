@@ -38,7 +38,7 @@ async fn faults_of_the_connection_are_tried_again_unless_they_will_not_pass() {
         (SendErrorKind::Closed, 6, ErrorKind::Unavailable),
         (SendErrorKind::Connect, 5, ErrorKind::Connect),
         (SendErrorKind::Refused, 5, ErrorKind::Connect),
-        (SendErrorKind::Resolve, 5, ErrorKind::Connect),
+        (SendErrorKind::Resolve, 2, ErrorKind::Connect),
         (SendErrorKind::Timeout, 5, ErrorKind::Timeout),
         (SendErrorKind::Tls, 1, ErrorKind::Connect),
         (SendErrorKind::PlainHttp, 1, ErrorKind::Connect),

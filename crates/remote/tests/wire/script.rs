@@ -30,6 +30,11 @@ impl Seen {
         self.header("authorization")
     }
 
+    /// Its method alone.
+    pub(crate) fn name(&self) -> &str {
+        self.method.as_str()
+    }
+
     /// `GET https://host/path`, and ` +auth` if it was authorized.
     pub(crate) fn line(&self) -> String {
         let mark = if self.authorization().is_some() { " +auth" } else { "" };
@@ -110,12 +115,25 @@ impl Script {
         Arc::new(Self { answer: Box::new(answer), seen: Mutex::default() })
     }
 
+    /// The answer to a request that came to another script, which passes it on.
+    pub(crate) fn answer(&self, seen: &Seen) -> Reply {
+        let before = self.count();
+        let reply = (self.answer)(seen, before);
+        self.seen.lock().unwrap().push(seen.clone());
+        reply
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()
+    }
+
+    /// The methods, in order: `HEAD POST PUT`.
+    pub(crate) fn methods(&self) -> String {
+        self.seen().iter().map(Seen::name).collect::<Vec<_>>().join(" ")
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -139,9 +157,7 @@ impl HttpClient for Script {
             destination: head.extensions.get().copied().unwrap(),
             body: body.concat().into(),
         };
-        let before = self.count();
-        let reply = (self.answer)(&seen, before);
-        self.seen.lock().unwrap().push(seen);
+        let reply = self.answer(&seen);
         // What is really sent gives way to others.
         tokio::task::yield_now().await;
         match reply {

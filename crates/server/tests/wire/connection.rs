@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantri_core::Memory;
+use gantri_core::{BlobBody, Memory, Push};
 use gantri_server::{Server, ServerOptions};
+use gantri_spec::{Descriptor, MediaType};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -141,6 +142,29 @@ async fn connections_are_capped() {
     assert_eq!(served.get("GET /v2/").await.status, 200);
     // So the first must be gone by now.
     assert_eq!(first.try_read(&mut [0]).unwrap(), 0);
+}
+
+/// R3: in both versions of HTTP, who asks for a blob and does not take it gives its place up.
+#[tokio::test]
+async fn who_stops_reading_is_shown_out() {
+    let idle = Duration::from_millis(100);
+    let served = serve_with(ServerOptions::default().with_connections(1).with_head(idle).with_client_idle(idle)).await;
+    let blob = Descriptor::of(MediaType::OCTET_STREAM, &vec![0; 64 << 20]);
+    let repo = "a".parse().unwrap();
+    served.memory.put_blob(&repo, &blob, BlobBody::bytes(vec![0; 64 << 20])).await.unwrap();
+    let target = format!("/v2/a/blobs/{}", blob.digest);
+
+    let _reads_nothing = served.raw(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+    // There is one place: this is answered when the first has given it up.
+    assert_eq!(served.get("GET /v2/").await.status, 200);
+
+    let stream = TokioIo::new(TcpStream::connect(served.address).await.unwrap());
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let get = Request::get(format!("http://x{target}")).body(Full::<Bytes>::default()).unwrap();
+    let _takes_nothing = client.send_request(get).await.unwrap();
+    assert_eq!(served.get("GET /v2/").await.status, 200);
 }
 
 /// A server in a task, with what stops it.

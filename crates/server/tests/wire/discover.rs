@@ -1,11 +1,12 @@
 //! Content discovery: pages, their links, their caps; referrers.
 
 use gantri_core::{BlobBody, Push};
+use gantri_server::ServerOptions;
 use gantri_spec::wire::link;
 use gantri_spec::{Descriptor, ImageManifest, MediaType, Tag};
 use serde_json::json;
 
-use crate::harness::{Served, digest, name, serve};
+use crate::harness::{Served, digest, name, serve, serve_with};
 
 /// Follows `Link` to the end; the pages' entries under `field`.
 async fn pages(served: &Served, mut target: String, field: &str) -> Vec<Vec<String>> {
@@ -90,8 +91,11 @@ async fn a_listing_that_makes_no_sense_says_why() {
         ("/v2/a/tags/list?n=many", 400, "PAGINATION_NUMBER_INVALID"),
         ("/v2/a/tags/list?last=../..", 400, "NAME_INVALID"),
         ("/v2/_catalog?last=A", 400, "NAME_INVALID"),
+        ("/v2/a/referrers/$D?last=v1", 400, "NAME_INVALID"),
+        ("/v2/a/referrers/$D?n=some", 400, "PAGINATION_NUMBER_INVALID"),
     ];
     for (target, status, code) in cases {
+        let target = target.replace("$D", digest(b"").as_str());
         let answer = served.get(&format!("GET {target}")).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{target}");
     }
@@ -118,6 +122,52 @@ async fn referrers_are_an_index_of_who_names_the_subject() {
     assert_eq!(some.header("oci-filters-applied"), "artifactType");
     assert_eq!(some.json()["manifests"].as_array().unwrap().len(), 1);
     assert_eq!(some.json()["manifests"][0]["artifactType"], "application/x.sbom");
+}
+
+/// The digests of all referrers, page by page.
+async fn referrer_pages(served: &Served, mut target: String) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    loop {
+        let answer = served.get(&format!("GET {target}")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/vnd.oci.image.index.v1+json"));
+        let manifests = answer.json()["manifests"].clone();
+        let digests = manifests.as_array().unwrap().iter().map(|found| found["digest"].as_str().unwrap().to_owned());
+        pages.push(digests.collect());
+        match link::next([answer.header("link")]) {
+            Some(next) => target = next,
+            None => return pages,
+        }
+    }
+}
+
+/// M11: end-12 with a `Link`, cut by the count that was asked for, by the cap, and by bytes.
+#[tokio::test]
+async fn referrers_come_page_by_page_and_none_is_lost() {
+    for options in [ServerOptions::default().with_referrers_page(3), ServerOptions::default().with_referrers_bytes(700)]
+    {
+        let served = serve_with(options).await;
+        let subject = served.image("a", &["v1"]).await;
+        let config = served.blob("a", b"{}").await;
+        for (at, kind) in ["x/a", "x/b"].into_iter().cycle().take(10).enumerate() {
+            let mut referrer = ImageManifest::new(config.clone(), vec![]);
+            referrer.subject = Some(subject.descriptor().clone());
+            referrer.artifact_type = Some(kind.parse().unwrap());
+            referrer.annotations.insert("at".to_owned(), at.to_string());
+            served.memory.put_manifest(&name("a"), &referrer.to_raw(), &[]).await.unwrap();
+        }
+        let target = format!("/v2/a/referrers/{}", subject.digest());
+        for (query, longest, all) in [("", 3, 10), ("?n=2", 2, 10), ("?artifactType=x%2Fa", 3, 5), ("?n=99", 3, 10)] {
+            let pages = referrer_pages(&served, format!("{target}{query}")).await;
+            assert!(pages.iter().all(|page| (1..=longest).contains(&page.len())), "{query} {pages:?}");
+            let listed = pages.concat();
+            assert!(listed.is_sorted_by(|one, next| one < next) && listed.len() == all, "{query} {pages:?}");
+        }
+        let answer = served.get(&format!("GET {target}?artifactType=x%2Fa&n=2")).await;
+        assert_eq!(answer.header("oci-filters-applied"), "artifactType");
+        assert!(
+            answer.header("link").contains("artifactType=x%2Fa") || answer.header("link").contains("artifactType=x/a")
+        );
+    }
 }
 
 #[tokio::test]

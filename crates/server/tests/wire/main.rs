@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod connection;
 mod discover;
 mod harness;
@@ -9,4 +10,6 @@ mod manage;
 mod pull;
 mod push;
 mod push_manifest;
+mod quirks;
 mod session;
+mod upload_model;

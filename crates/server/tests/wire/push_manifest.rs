@@ -1,10 +1,10 @@
 //! Push: manifests, what is accepted and what is not.
 
-use gantri_core::Limits;
+use gantri_core::{Limits, Memory, MissingChildren};
 use gantri_server::ServerOptions;
-use gantri_spec::{Descriptor, ImageManifest, MediaType};
+use gantri_spec::{Descriptor, ImageManifest, Index, MediaType};
 
-use crate::harness::{digest, head, image, read_answer, serve, serve_with};
+use crate::harness::{digest, head, image, read_answer, serve, serve_over, serve_with};
 
 const OCI: (&str, &str) = ("content-type", "application/vnd.oci.image.manifest.v1+json");
 const INDEX: (&str, &str) = ("content-type", "application/vnd.oci.image.index.v1+json");
@@ -107,6 +107,33 @@ async fn what_is_no_manifest_is_refused_with_its_reason() {
     }
     let list = served.get("GET /v2/a/tags/list").await;
     assert_eq!(list.json()["tags"], serde_json::json!([]));
+}
+
+/// R5: what is missing may be missing, if the registry behind was made so. An index then shows what is there.
+#[tokio::test]
+async fn children_may_be_missing_where_that_is_the_policy() {
+    let sparse = Memory::new().with_missing_children(MissingChildren::Allowed);
+    let served = serve_over(sparse, ServerOptions::default()).await;
+    let absent = Descriptor::of(MediaType::OCI_LAYER, b"absent");
+    let lacking = image(served.blob("a", b"{}").await, absent.clone());
+    assert_eq!(served.ask("PUT /v2/a/manifests/v1", &[OCI], lacking.bytes()).await.status, 201);
+    let there = served.image("a", &[]).await;
+    let index = Index::new(vec![there.descriptor().clone(), Descriptor::of(MediaType::OCI_MANIFEST, b"absent")]);
+    assert_eq!(served.ask("PUT /v2/a/manifests/v2", &[INDEX], index.to_raw().bytes()).await.status, 201);
+    for (at, status) in [("v1", 200), ("v2", 200), (there.digest().as_str(), 200), (absent.digest.as_str(), 404)] {
+        assert_eq!(served.get(&format!("GET /v2/a/manifests/{at}")).await.status, status, "{at}");
+    }
+    // What is no manifest is refused all the same.
+    assert_eq!(served.ask("PUT /v2/a/manifests/v3", &[OCI], "manifest").await.code(), "MANIFEST_INVALID");
+}
+
+#[tokio::test]
+async fn more_tags_at_once_than_may_be_are_refused_and_none_is_set() {
+    let served = serve_with(ServerOptions::default().with_put_tags(2)).await;
+    let manifest = image(served.blob("a", b"{}").await, served.blob("a", b"layer").await);
+    let request = format!("PUT /v2/a/manifests/{}?tag=1&tag=2&tag=3", manifest.digest());
+    assert_eq!(served.ask(&request, &[OCI], manifest.bytes()).await.status, 414);
+    assert_eq!(served.get("GET /v2/a/tags/list").await.json()["tags"], serde_json::json!([]));
 }
 
 /// R5.

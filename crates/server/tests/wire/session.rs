@@ -174,6 +174,29 @@ async fn uploads_are_capped_and_the_next_is_told_to_come_again() {
     assert_eq!(served.get(&format!("HEAD /v2/b/blobs/{there}")).await.status, 200);
 }
 
+/// R3: told as soon as it is known, and what was acknowledged stays.
+#[tokio::test]
+async fn a_blob_over_the_bound_is_413_however_it_comes() {
+    let served = serve_with(ServerOptions::default().with_blob(5)).await;
+    let upload = served.upload("a").await;
+    assert_eq!(served.ask(&format!("PATCH {upload}"), &[], "012").await.status, 202);
+    let (put, digest) = (format!("PUT {upload}?digest={}", digest(b"012345")), digest(b"012345"));
+    for (request, body) in [
+        (format!("PATCH {upload}"), "345"),
+        (put, "345"),
+        (format!("POST /v2/a/blobs/uploads/?digest={digest}"), "012345"),
+    ] {
+        let answer = served.ask(&request, &[], body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (413, "SIZE_INVALID"), "{request}");
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");
+        let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let answer = read_answer(&mut served.raw(chunked.as_bytes()).await, false).await;
+        assert_eq!((answer.status, answer.code().as_str()), (413, "SIZE_INVALID"), "{request}, chunked");
+        assert_eq!(served.get(&format!("GET {upload}")).await.header("range"), "0-2", "{request}");
+    }
+    assert_eq!(served.ask(&format!("PATCH {upload}"), &[], "34").await.header("range"), "0-4");
+}
+
 async fn call(service: &mut RegistryService, method: &str, path: &str) -> Response<gantri_server::ResponseBody> {
     let request = Request::builder().method(method).uri(path).body(Full::new(Bytes::new())).unwrap();
     service.call(request).await.unwrap()

@@ -46,6 +46,13 @@ impl Challenge {
         self.with_param("scope", &scope.to_string())
     }
 
+    /// The same challenge for another scope.
+    #[must_use]
+    pub fn for_scope(mut self, scope: &Scope) -> Self {
+        self.params.retain(|(name, _)| name != "scope");
+        self.with_scope(scope)
+    }
+
     /// Adds why the token that was sent does not do (RFC 6750: `invalid_token`, `insufficient_scope`).
     #[must_use]
     pub fn with_error(self, error: &str) -> Self {

@@ -146,6 +146,9 @@ pub enum Endpoint {
         digest: Digest,
         /// Only those of this type (end-12b).
         artifact_type: Option<MediaType>,
+        /// Which part of the list. The spec pages by `Link` alone and says nothing of parameters, so no client may send
+        /// them of its own.
+        page: Page,
     },
 }
 
@@ -213,11 +216,11 @@ impl Endpoint {
                 upload(repo, id)
             }
             Self::CommitUpload { repo, id, digest } => with_query(upload(repo, id), [("digest", digest.as_str())]),
-            Self::Tags { repo, page } => paged(format!("/v2/{repo}/tags/list"), page),
-            Self::Repositories { page } => paged("/v2/_catalog".to_owned(), page),
-            Self::Referrers { repo, digest, artifact_type } => {
-                let filter = artifact_type.iter().map(|kind| ("artifactType", kind.as_str()));
-                with_query(format!("/v2/{repo}/referrers/{digest}"), filter)
+            Self::Tags { repo, page } => paged(format!("/v2/{repo}/tags/list"), None, page),
+            Self::Repositories { page } => paged("/v2/_catalog".to_owned(), None, page),
+            Self::Referrers { repo, digest, artifact_type, page } => {
+                let filter = artifact_type.as_ref().map(|kind| ("artifactType", kind.as_str()));
+                paged(format!("/v2/{repo}/referrers/{digest}"), filter, page)
             }
         }
     }
@@ -304,10 +307,11 @@ fn upload(repo: &RepositoryName, id: &str) -> String {
     format!("/v2/{repo}/blobs/uploads/{}", utf8_percent_encode(id, ENCODED))
 }
 
-fn paged(path: String, page: &Page) -> String {
+fn paged(path: String, filter: Option<(&str, &str)>, page: &Page) -> String {
     let n = page.n.map(|n| n.to_string());
-    let n = n.iter().map(|n| ("n", n.as_str()));
-    with_query(path, n.chain(page.last.iter().map(|last| ("last", last.as_str()))))
+    let n = n.as_deref().map(|n| ("n", n));
+    let last = page.last.as_deref().map(|last| ("last", last));
+    with_query(path, [filter, n, last].into_iter().flatten())
 }
 
 fn with_query<'a>(mut target: String, params: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {

@@ -32,6 +32,11 @@ impl Scope {
         Self::repository(repo, &["pull"])
     }
 
+    /// Reading from all repositories there are.
+    pub fn pull_all() -> Self {
+        Self::default().with("repository", "*", &["pull"])
+    }
+
     /// Writing to a repository, which needs reading as well.
     pub fn push(repo: &RepositoryName) -> Self {
         Self::repository(repo, &["pull", "push"])
@@ -64,6 +69,24 @@ impl Scope {
             self.resources.get(resource).is_some_and(|held| held.contains("*") || held.is_superset(wanted))
         };
         self.opaque.is_superset(&other.opaque) && other.resources.iter().all(allows)
+    }
+
+    /// What of this somebody may have: every action for which `allows`, asked with the kind and the name of its resource,
+    /// says so. Entries of another shape are nobody's to grant.
+    #[must_use]
+    pub fn granted(&self, mut allows: impl FnMut(&str, &str, &str) -> bool) -> Self {
+        let mut granted = Self::default();
+        for (resource, actions) in &self.resources {
+            let held: Vec<&str> = actions
+                .iter()
+                .map(String::as_str)
+                .filter(|action| allows(&resource.kind, &resource.name, action))
+                .collect();
+            if !held.is_empty() {
+                granted = granted.with(&resource.kind, &resource.name, &held);
+            }
+        }
+        granted
     }
 
     /// Whether this allows nothing, as is enough for a version check.
@@ -205,6 +228,18 @@ mod tests {
         assert_eq!(Scope::catalog().to_string(), "registry:catalog:*");
         assert_eq!(Scope::delete(&to).to_string(), "repository:b/to:delete");
         assert!(Scope::default().is_empty() && !both.is_empty());
+    }
+
+    #[test]
+    fn granted_is_what_somebody_may_have_of_what_was_asked_for() {
+        let wanted = scope("repository:a:pull,push repository:b:push registry:catalog:* aws");
+        let readers = wanted.granted(|kind, _, action| kind == "repository" && action == "pull");
+        assert_eq!(readers, scope("repository:a:pull"));
+        assert_eq!(
+            wanted.granted(|_, _, _| true),
+            scope("repository:a:pull,push repository:b:push registry:catalog:*")
+        );
+        assert!(wanted.granted(|_, _, _| false).is_empty());
     }
 
     fn any_scope() -> impl Strategy<Value = Scope> {

@@ -16,6 +16,7 @@ mod tar;
 mod workshop;
 mod write;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,10 +49,9 @@ pub enum ArchiveKind {
 /// schema 2 manifests made here, always the same for the same archive.
 ///
 /// Needs a tokio runtime: the disk is used from its blocking threads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Archive(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     contents: Contents,
     /// The index by which manifests are found: each entry with its tag.
@@ -161,6 +161,12 @@ impl Archive {
         let listed: Vec<String> = images.iter().take(SHOWN).map(ArchiveImage::shown).collect();
         let more = if images.len() > SHOWN { ", and more" } else { "" };
         Error::new(kind, format!("{path}: {name}{why}")).with_hint(format!("it holds {}{more}", listed.join(", ")))
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive").field("path", &self.0.contents.source.path).finish_non_exhaustive()
     }
 }
 

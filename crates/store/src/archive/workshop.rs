@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use gantri_core::Result;
 
-use crate::dir::{Dir, io_error};
+use crate::dir::{Dir, io_error, is_overtaken};
 use crate::layout::scratch::{PREFIX, random_id};
 
 /// Removed with all that is in it when it is dropped.
@@ -32,7 +32,10 @@ impl Workshop {
         sweep(&home)?;
         for _ in 0..MAX_TRIES {
             let name = format!("{NAME}{}", random_id()?);
-            let inside = home.make_dir(&name)?;
+            let inside = match home.make_private_dir(&name) {
+                Err(error) if is_overtaken(&error) => continue,
+                outcome => outcome?,
+            };
             let workshop = Self { home: home.clone(), inside, name, target: target.to_owned() };
             // A sweep between the two calls may have taken it for abandoned: then it is gone, or about to be.
             if workshop.inside.try_lock()? && home.is_at(&workshop.inside, &workshop.name)? {

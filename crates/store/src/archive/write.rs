@@ -19,7 +19,7 @@ use super::load::{self, file_of};
 use super::merge::{Both, merge};
 use super::{Archive, ArchiveKind, docker};
 use crate::dir::io_error;
-use crate::graph;
+use crate::graph::{self, Deeper};
 use crate::layout::Layout;
 use crate::layout::files::{hasher, wrong_digest};
 use crate::layout::index::{self, INDEX, MARK};
@@ -58,7 +58,7 @@ impl Plan {
 /// All content that an index leads to. What is not there is left out: an index may name images that were not fetched.
 fn reached(both: &Both<'_>, index: &Index, limits: &Limits) -> Result<BTreeMap<Digest, Part>> {
     let mut blobs = BTreeMap::new();
-    graph::walk(both, limits, index, |manifest| {
+    graph::walk(both, limits, index, Deeper::Refuse, |manifest| {
         let Some(raw) = graph::read(both, limits, manifest)? else { return Ok(ControlFlow::Continue(Vec::new())) };
         take(both, manifest, &mut blobs)?;
         // What can't be parsed is kept as it is, and leads nowhere.
@@ -101,7 +101,7 @@ pub(super) fn write(plan: &Plan, to: &File, target: &Path) -> Result<()> {
         writer.pad(part.stored.size)?;
     }
     writer.bytes(&[0; 2 * HEADER_SIZE])?;
-    writer.file.flush().map_err(|error| io_error("write", target, error))
+    writer.file.flush().map_err(|error| refused(target, error))
 }
 
 struct Writer<'a> {
@@ -150,8 +150,15 @@ impl Writer<'_> {
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| io_error("write", self.target, error))
+        self.file.write_all(bytes).map_err(|error| refused(self.target, error))
     }
+}
+
+/// What the file system says to a write; a full one is told of the room that is needed.
+fn refused(target: &Path, error: io::Error) -> Error {
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let error = io_error("write", target, error);
+    if is_full { error.with_hint("a new archive needs room for its content twice") } else { error }
 }
 
 /// Bytes of a blob in memory.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::{Digest, Index, Selector};
+use gantri_spec::{Index, Selector};
 
 use super::index::INDEX;
 use super::lock::NAME as LOCK;
@@ -17,7 +17,7 @@ use super::scratch::{BLOBS, PREFIX, random_id};
 use super::upload::UPLOADS;
 use super::{Layout, Repository, Shape, files, index};
 use crate::blocking::blocking;
-use crate::dir::{Dir, io_error};
+use crate::dir::{Dir, io_error, is_overtaken};
 use crate::entries;
 
 /// An image layout to be filled: the one that is there, or a new one that nobody sees before it is published.
@@ -95,7 +95,8 @@ impl Draft {
             }
         };
         let growing = home.map(|home| Growing { home, traces });
-        Ok(Self { layout: Layout::new(root, Shape::Single), growing })
+        let layout = if growing.is_some() { Layout::new(root, Shape::Single) } else { Layout::leased(root)? };
+        Ok(Self { layout, growing })
     }
 }
 
@@ -103,11 +104,11 @@ impl Growing {
     fn publish(&self, draft: &Layout) -> Result<()> {
         let inside = &draft.0.root;
         index::establish(&self.home)?;
-        for digest in digests(inside)? {
+        let here = Repository { dir: self.home.clone(), layout: Layout::leased(self.home.clone())? };
+        for digest in files::all(inside)? {
             files::link(inside, &self.home, &digest)?;
         }
         let new = index::read(inside, &draft.0.limits)?;
-        let here = Repository { dir: self.home.clone(), layout: Layout::new(self.home.clone(), Shape::Single) };
         here.change_index(|index| {
             for tag in entries::tags(&new) {
                 if let Some(manifest) = entries::find(&new, &Selector::Tag(tag.clone())) {
@@ -135,7 +136,7 @@ impl Traces {
         sweep(&home)?;
         let name = format!("{PREFIX}{}", random_id()?);
         self.inside = path.join(&name);
-        let inside = home.make_dir(&name)?;
+        let inside = home.make_private_dir(&name)?;
         // A sweep between the two calls may have taken it for abandoned: then it is gone, or about to be.
         if !inside.try_lock()? || !home.is_at(&inside, &name)? {
             return Err(io_error("lock", &self.inside, io::ErrorKind::NotFound.into()));
@@ -162,13 +163,6 @@ impl Drop for Traces {
             }
         }
     }
-}
-
-/// Whether a directory vanished while it was being made or used: somebody else dropped the draft it was made for.
-fn is_overtaken(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    // `AlreadyExists` is what `create_dir_all` says of a directory that is there, and gone when it looks again.
-    cause.is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists))
 }
 
 /// A directory that holds something else does not become a layout by mistake.
@@ -203,25 +197,15 @@ fn is_in_the_making(home: &Dir) -> Result<bool> {
 /// Removes what dead processes left: their locks are free.
 fn sweep(home: &Dir) -> Result<()> {
     for name in home.dir_names()?.iter().filter(|name| name.starts_with(PREFIX)) {
-        if let Some(left) = home.dir(name)?
-            && left.try_lock()?
+        // One that can't be opened is not ours to judge.
+        let Ok(Some(left)) = home.dir(name) else { continue };
+        if left.try_lock()?
             && let Err(error) = fs::remove_dir_all(home.path_of(name))
         {
             tracing::debug!(%error, "what a dead process left stays behind");
         }
     }
     Ok(())
-}
-
-/// All blobs of a layout.
-fn digests(root: &Dir) -> Result<Vec<Digest>> {
-    let Some(blobs) = root.dir(BLOBS)? else { return Ok(Vec::new()) };
-    let mut digests = Vec::new();
-    for algorithm in blobs.dir_names()? {
-        let names = blobs.dir(&algorithm)?.map(|dir| dir.names()).transpose()?.unwrap_or_default();
-        digests.extend(names.into_iter().filter_map(|name| format!("{algorithm}:{name}").parse::<Digest>().ok()));
-    }
-    Ok(digests)
 }
 
 /// How often somebody else may come first.

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, Hasher, MediaType};
 
-use super::index;
 use super::scratch::{BLOBS, Place, Scratch};
+use super::{index, lease};
 use crate::dir::{Dir, io_error};
 use crate::reading::Shelf;
 use crate::stored::Stored;
@@ -45,6 +45,17 @@ pub(super) fn remove(root: &Dir, digest: &Digest) -> Result<bool> {
     }
 }
 
+/// All blobs of a layout.
+pub(super) fn all(root: &Dir) -> Result<Vec<Digest>> {
+    let Some(blobs) = root.dir(BLOBS)? else { return Ok(Vec::new()) };
+    let mut digests = Vec::new();
+    for algorithm in blobs.dir_names()? {
+        let names = blobs.dir(&algorithm)?.map(|dir| dir.names()).transpose()?.unwrap_or_default();
+        digests.extend(names.into_iter().filter_map(|name| format!("{algorithm}:{name}").parse::<Digest>().ok()));
+    }
+    Ok(digests)
+}
+
 /// The directory that a blob's file lies in, if it is there.
 pub(super) fn home(root: &Dir, digest: &Digest) -> Result<Option<Dir>> {
     match root.dir(BLOBS)? {
@@ -72,7 +83,7 @@ pub(super) fn put(root: &Dir, blob: &Descriptor, bytes: &Bytes) -> Result<bool> 
 pub(super) fn link(from: &Dir, to: &Dir, digest: &Digest) -> Result<bool> {
     let (Some(home), Some(mut file)) = (home(from, digest)?, open(from, digest)?) else { return Ok(false) };
     let target = make_home(to, digest)?;
-    if home.link(digest.encoded(), &target, digest.encoded())? {
+    if home.link(digest.encoded(), &target, digest.encoded())? && lease::keep(to, digest)?.is_some() {
         return Ok(true);
     }
     let blob = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), file.size);
@@ -98,6 +109,7 @@ pub(super) fn begin(root: &Dir, blob: &Descriptor) -> Result<Option<(Scratch, Si
     if let Some(mut found) = open(root, &blob.digest)?
         && found.size == blob.size
         && hash(&mut found, hasher.clone())? == blob.digest
+        && lease::keep(root, &blob.digest)?.is_some()
     {
         return Ok(None);
     }

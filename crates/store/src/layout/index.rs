@@ -90,6 +90,16 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Index> {
 /// # Errors
 /// Those of `change`; `Timeout`, `Io`, `LimitExceeded` of the lock and the file. The index is as it was then.
 pub(super) fn change<T>(dir: &Dir, limits: &Limits, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+    change_then(dir, limits, change, Ok)
+}
+
+/// The same, and then what may be done once the change is on disk, and before anybody else makes one.
+pub(super) fn change_then<T, U>(
+    dir: &Dir,
+    limits: &Limits,
+    change: impl FnOnce(&mut Index) -> Result<T>,
+    then: impl FnOnce(T) -> Result<U>,
+) -> Result<U> {
     let _lock = Lock::acquire(dir)?;
     let before = read(dir, limits)?;
     let mut index = before.clone();
@@ -97,7 +107,7 @@ pub(super) fn change<T>(dir: &Dir, limits: &Limits, change: impl FnOnce(&mut Ind
     if index != before {
         replace(dir, INDEX, &to_bytes(&index)?)?;
     }
-    Ok(outcome)
+    then(outcome)
 }
 
 /// The bytes of the mark.

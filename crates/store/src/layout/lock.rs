@@ -34,7 +34,17 @@ impl Lock {
     /// # Errors
     /// `Timeout`, naming the process that holds it; `Io`.
     pub(super) fn acquire(dir: &Dir) -> Result<Self> {
-        let file = patiently(|| attempt(dir))?.ok_or_else(|| held(dir))?;
+        let begun = Instant::now();
+        let mut is_told = false;
+        let file = patiently(|| {
+            let file = attempt(dir)?;
+            if file.is_none() && !is_told && begun.elapsed() > NOTICE {
+                is_told = true;
+                tracing::info!(lock = %dir.path_of(NAME).display(), process = holder(dir), "waits for a lock");
+            }
+            Ok(file)
+        })?;
+        let file = file.ok_or_else(|| held(dir))?;
         Ok(Self { dir: dir.clone(), _file: file })
     }
 }
@@ -88,14 +98,20 @@ fn attempt(dir: &Dir) -> Result<Option<Arc<File>>> {
 }
 
 fn held(dir: &Dir) -> Error {
-    let owner = dir.read(NAME, 32, "bytes").ok().flatten().unwrap_or_default();
-    let owner = String::from_utf8_lossy(&owner);
-    let what = format!("lock {}: held by process {} for {WAIT:?}", dir.path_of(NAME).display(), owner.trim());
+    let what = format!("lock {}: held by process {} for {WAIT:?}", dir.path_of(NAME).display(), holder(dir));
     Error::new(ErrorKind::Timeout, what)
+}
+
+/// The process that holds the lock, as it says itself.
+fn holder(dir: &Dir) -> String {
+    let owner = dir.read(NAME, 32, "bytes").ok().flatten().unwrap_or_default();
+    gantri_core::error::display_untrusted(String::from_utf8_lossy(&owner).trim())
 }
 
 /// The longest wait for a lock.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
+/// A wait longer than this is worth a word.
+const NOTICE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 

@@ -37,7 +37,7 @@ impl Repository {
     }
 
     fn delete_manifest(&self, digest: &Digest) -> Result<()> {
-        self.change_index(|index| {
+        let remove = |index: &mut Index| {
             let at = Selector::Digest(digest.clone());
             let found = self.find_manifest(index, &at)?.ok_or_else(|| self.unknown_manifest(&at))?;
             if files::open(&self.dir, digest)?.is_none() {
@@ -46,23 +46,29 @@ impl Repository {
             let children = graph::children(&self.dir, self.limits(), &found)?;
             entries::remove(index, digest);
             self.list_orphans(index, &children)
-        })?;
-        files::remove(&self.dir, digest).map(drop)
+        };
+        self.change_index_then(remove, |()| files::remove(&self.dir, digest).map(drop))
     }
 
     fn delete_blob(&self, digest: &Digest) -> Result<()> {
         let at = Selector::Digest(digest.clone());
-        if self.find_manifest(&self.index()?, &at)?.is_some() || !files::remove(&self.dir, digest)? {
-            return Err(self.unknown_blob(digest));
-        }
-        Ok(())
+        self.change_index(|index| {
+            if self.find_manifest(index, &at)?.is_some() || !files::remove(&self.dir, digest)? {
+                return Err(self.unknown_blob(digest));
+            }
+            Ok(())
+        })
     }
 
     /// Takes an entry without a tag away, if something else leads to its manifest.
     pub(super) fn tidy(&self, index: &mut Index, digest: &Digest) -> Result<()> {
         let mut without = index.clone();
         entries::remove_bare(&mut without, digest);
-        if without != *index && graph::find(&self.dir, self.limits(), &without, digest)?.is_some() {
+        let Some(entry) = entries::find(index, &Selector::Digest(digest.clone())).filter(|_| without != *index) else {
+            return Ok(());
+        };
+        // An index that was taken before its children may have named this one wrongly: the entry is the better guide then.
+        if graph::find(&self.dir, self.limits(), &without, digest)?.is_some_and(|found| entries::same(&found, entry)) {
             *index = without;
         }
         Ok(())

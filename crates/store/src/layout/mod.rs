@@ -7,8 +7,10 @@
 mod discover;
 mod draft;
 pub(crate) mod files;
+mod gc;
 mod incoming;
 pub(crate) mod index;
+mod lease;
 pub(crate) mod lock;
 mod manage;
 mod pull;
@@ -20,10 +22,12 @@ mod upload;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_core::{Error, ErrorKind, Limits, MissingChildren, Result};
 use gantri_spec::{Index, RepositoryName};
 
 pub use self::draft::Draft;
+pub use self::gc::{Collected, Untagged};
+use self::lease::Lease;
 use crate::blocking::blocking;
 use crate::dir::Dir;
 use crate::reading::Held;
@@ -42,8 +46,11 @@ struct Inner {
     root: Dir,
     shape: Shape,
     limits: Limits,
+    missing_children: MissingChildren,
     /// Queues the writers of this process, so that only processes contend for the lock on disk.
     writers: Mutex<()>,
+    /// What keeps the content that is put here, or found, until something leads to it.
+    lease: Option<Arc<Lease>>,
 }
 
 /// What the directory is.
@@ -130,6 +137,15 @@ impl Layout {
         .await
     }
 
+    /// The same layouts; what is put through this handle, and through clones of it, may name what is not there or not.
+    #[must_use]
+    pub fn with_missing_children(self, policy: MissingChildren) -> Self {
+        let Self(inner) = self;
+        let (root, limits) = (inner.root.clone(), inner.limits.clone());
+        let (shape, writers, lease) = (inner.shape, Mutex::default(), inner.lease.clone());
+        Self(Arc::new(Inner { root, shape, limits, missing_children: policy, writers, lease }))
+    }
+
     async fn begin(dir: impl AsRef<Path>, shape: impl FnOnce(&Dir) -> Result<Shape> + Send + 'static) -> Result<Self> {
         let path: PathBuf = dir.as_ref().to_owned();
         blocking(move || {
@@ -154,7 +170,18 @@ impl Layout {
     }
 
     fn new(root: Dir, shape: Shape) -> Self {
-        Self(Arc::new(Inner { root, shape, limits: Limits::default(), writers: Mutex::new(()) }))
+        Self::held_by(root, shape, None)
+    }
+
+    /// One image layout, for a job: what it puts there or finds is kept as long as this handle lives.
+    fn leased(root: Dir) -> Result<Self> {
+        let lease = Lease::take(&root)?;
+        Ok(Self::held_by(root, Shape::Single, Some(Arc::new(lease))))
+    }
+
+    fn held_by(root: Dir, shape: Shape, lease: Option<Arc<Lease>>) -> Self {
+        let (limits, missing_children) = (Limits::default(), MissingChildren::default());
+        Self(Arc::new(Inner { root, shape, limits, missing_children, writers: Mutex::default(), lease }))
     }
 
     /// Runs work on a repository that must be there.
@@ -214,8 +241,23 @@ impl Repository {
     }
 
     fn change_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
-        let _queued: MutexGuard<'_, ()> = self.layout.0.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let _queued = self.queue();
         index::change(&self.dir, self.limits(), change)
+    }
+
+    /// Names first, then content: `then` takes away what the changed index no longer leads to, before anybody can lead
+    /// to it anew.
+    fn change_index_then<T, U>(
+        &self,
+        change: impl FnOnce(&mut Index) -> Result<T>,
+        then: impl FnOnce(T) -> Result<U>,
+    ) -> Result<U> {
+        let _queued = self.queue();
+        index::change_then(&self.dir, self.limits(), change, then)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, ()> {
+        self.layout.0.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use gantri_core::{BlobReader, Error, Pull, Result};
 use gantri_spec::{ByteRange, Descriptor, Digest, Index, RawManifest, RepositoryName, Selector};
 
-use super::{Layout, Repository};
+use super::{Layout, Repository, lease};
 use crate::reading;
+use crate::stored::Stored;
 
 #[async_trait]
 impl Pull for Layout {
@@ -21,7 +22,7 @@ impl Pull for Layout {
 
     async fn resolve_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<Descriptor> {
         let wanted = digest.clone();
-        let stored = self.on(repo, move |here| reading::blob(&here.dir, &wanted)).await?;
+        let stored = self.on(repo, move |here| here.resolve_blob(&wanted)).await?;
         Ok(reading::describe(digest, &stored))
     }
 
@@ -36,6 +37,14 @@ impl Pull for Layout {
 impl Repository {
     fn resolve_manifest(&self, at: &Selector) -> Result<Descriptor> {
         self.held(&self.index()?).resolve(at)
+    }
+
+    /// A job that finds a blob will lead to it, and need not put it: so it is kept for that.
+    fn resolve_blob(&self, digest: &Digest) -> Result<Stored> {
+        match self.layout.0.lease {
+            Some(_) => lease::keep(&self.dir, digest)?.ok_or_else(|| self.unknown_blob(digest)),
+            None => reading::blob(&self.dir, digest),
+        }
     }
 
     fn manifest(&self, at: &Selector) -> Result<RawManifest> {

@@ -1,13 +1,15 @@
 //! Adding to a layout: content before names, and nothing under its name before it is checked and on disk.
 
 use async_trait::async_trait;
-use gantri_core::{BlobBody, BlobUpload, Error, ErrorKind, Mount, Push, PutManifest, Result, UploadSession};
+use gantri_core::{
+    BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession,
+};
 use gantri_spec::wire::ErrorCode;
 use gantri_spec::{Algorithm, Descriptor, Digest, Index, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
 use super::incoming::receive;
 use super::upload::{self, Upload};
-use super::{Layout, Repository, Shape, files, index, tree};
+use super::{Layout, Repository, Shape, files, index, lease, tree};
 use crate::blocking::blocking;
 use crate::{entries, graph};
 
@@ -92,13 +94,19 @@ impl Repository {
         let is_listed = entries::find(index, &Selector::Digest(manifest.digest.clone())).is_some();
         for child in graph::children(&self.dir, self.limits(), manifest)? {
             // What a listed index names is reached; else the way may be longer than anybody looks.
-            if is_listed { entries::remove_bare(index, &child.digest) } else { self.tidy(index, &child.digest)? }
+            let entry = entries::find(index, &Selector::Digest(child.digest.clone()));
+            let leads_there = is_listed && entry.is_some_and(|entry| entries::same(&child, entry));
+            if leads_there { entries::remove_bare(index, &child.digest) } else { self.tidy(index, &child.digest)? }
         }
         Ok(())
     }
 
     /// Content before names (R5): a manifest is refused as long as a child of it is not there, or not whole.
     fn refuse_missing_children(&self, index: &Index, manifest: &RawManifest, parsed: &Manifest) -> Result<()> {
+        let Layout(layout) = &self.layout;
+        if layout.missing_children == MissingChildren::Allowed {
+            return Ok(());
+        }
         for child in parsed.children() {
             if !child.media_type.is_nondistributable() && !self.holds(index, child)? {
                 let (digest, kind) = (&child.digest, &child.media_type);
@@ -119,7 +127,7 @@ impl Repository {
 
     /// Makes the blob available here if `from` - or, unnamed, any repository - has it; whether it is here now.
     fn mount(&self, digest: &Digest, from: Option<&RepositoryName>) -> Result<bool> {
-        if files::open(&self.dir, digest)?.is_some() {
+        if lease::keep(&self.dir, digest)?.is_some() {
             return Ok(true);
         }
         let Layout(layout) = &self.layout;

@@ -1,14 +1,14 @@
 //! Directories from elsewhere: nothing inside a layout leads out of it (T19), and what is no layout is not opened.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
 use gantri_core::spec::{Algorithm, Selector};
 use gantri_core::{BlobBody, ErrorKind, Pull, Push, UploadSession};
-use gantri_store::Layout;
+use gantri_store::{Archive, ArchiveKind, Existing, Layout};
 
 use super::common::{at, blob, file_of, files, here, layout, put, put_image, repo};
 
@@ -165,4 +165,27 @@ async fn a_session_that_nobody_wrote_to_for_a_day_is_forgotten() {
     assert!(!path.exists());
     assert_eq!(old.write(Bytes::from_static(b"more")).await.unwrap_err().kind(), ErrorKind::UploadUnknown);
     layout.resume_upload(&here(), young.session()).await.unwrap();
+}
+
+/// (S7) What is published is for whom the umask says, since other tools share it; what grows is for nobody else, so that
+/// nothing can be put in its place between its check and its publication.
+#[tokio::test]
+async fn s7_what_grows_is_for_us_alone_and_what_is_published_for_others_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    let path = dir.path().join("x.tar");
+    let archive = Archive::draft(&path, ArchiveKind::Oci, Existing::Refuse).await.unwrap();
+    let layout = Layout::draft(dir.path().join("new")).await.unwrap();
+    let grows = fs::read_dir(dir.path().join("new")).unwrap().next().unwrap().unwrap().path();
+    for private in [archive.scratch_dir(), &grows] {
+        assert_eq!(mode(private), 0o700, "{}", private.display());
+    }
+    put_image(archive.layout(), &here(), "{}", &["v1"]).await.unwrap();
+    put_image(layout.layout(), &here(), "{}", &["v1"]).await.unwrap();
+    archive.publish().await.unwrap();
+    layout.publish().await.unwrap();
+    fs::create_dir(dir.path().join("umask")).unwrap();
+    let umask = 0o777 & !mode(&dir.path().join("umask"));
+    assert_eq!(mode(&path), 0o666 & !umask);
+    assert_eq!(mode(&dir.path().join("new/blobs/sha256")), 0o777 & !umask);
 }

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use gantri_core::spec::{Digest, Index, RawManifest, Selector, Tag};
-use gantri_core::{Discover, ErrorKind, Manage, Pull, Push};
+use gantri_core::spec::{Descriptor, Digest, Index, MediaType, RawManifest, Selector, Tag};
+use gantri_core::{Discover, ErrorKind, Manage, MissingChildren, Pull, Push};
 use gantri_store::Layout;
 use serde_json::json;
 
@@ -263,5 +263,48 @@ async fn digests_that_are_no_paths_are_only_names() {
         let digest: Digest = name.parse().unwrap();
         let kind = layout.resolve_blob(&here(), &digest).await.unwrap_err().kind();
         assert_eq!(kind, ErrorKind::BlobUnknown, "{name}");
+    }
+}
+
+/// R5: with children that are missing, and named wrongly, what comes later can be read all the same.
+#[tokio::test]
+async fn an_index_may_be_there_before_its_children() {
+    let (layout, _dir) = layout().await;
+    let layout = layout.with_missing_children(MissingChildren::Allowed);
+    let (other, _dir) = self::layout().await;
+    let child = put_image(&other, &here(), "1", &[]).await.unwrap();
+    let mut wrong = child.descriptor().clone();
+    wrong.size += 1;
+    for (tag, named) in [("right", child.descriptor().clone()), ("wrong", wrong)] {
+        let index = Index::new(vec![named]).to_raw();
+        layout.put_manifest(&here(), &index, &[self::tag(tag)]).await.unwrap();
+        let by_digest = Selector::Digest(child.digest().clone());
+        let before = layout.manifest(&here(), &by_digest).await;
+        assert_eq!(before.err().map(|error| error.kind()), (tag == "right").then_some(ErrorKind::ManifestUnknown));
+        assert_eq!(layout.manifest(&here(), &at(tag)).await.unwrap().digest(), index.digest());
+        put_image(&layout, &here(), "1", &[]).await.unwrap();
+        assert_eq!(layout.manifest(&here(), &by_digest).await.unwrap().digest(), child.digest());
+    }
+    let strict = layout.with_missing_children(MissingChildren::Refused);
+    let absent = Descriptor::of(MediaType::OCI_MANIFEST, b"absent");
+    let refused = strict.put_manifest(&here(), &Index::new(vec![absent]).to_raw(), &[]).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::ManifestInvalid);
+}
+
+/// A put that comes while the same manifest is being deleted: what is listed afterwards is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_that_is_put_while_it_is_deleted_is_there_or_not_listed() {
+    let (layout, _dir) = layout().await;
+    for round in 0..60 {
+        let manifest = put_image(&layout, &here(), "1", &["v1"]).await.unwrap();
+        let tags_put = [tag("v1")];
+        let (here, digest) = (here(), manifest.digest().clone());
+        let (deleted, put) =
+            tokio::join!(layout.delete_manifest(&here, &digest), layout.put_manifest(&here, &manifest, &tags_put));
+        deleted.unwrap();
+        put.unwrap();
+        if !tags(&layout).await.is_empty() {
+            layout.manifest(&here, &at("v1")).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod archive;
+mod collect;
 mod common;
+mod crowd;
 mod disk;
 mod hostile;
 mod index;

@@ -8,20 +8,20 @@ use crate::ErrorKind;
 use crate::testkit::{Content, Outcome, Subject};
 
 cases! { $ __discover_cases in discover needs [];
-    tags_come_in_lexical_order,
+    tags_come_in_lexical_order [TagOrder],
     tags_after_one_leave_it_out,
     tags_after_one_that_is_not_there_go_on_behind_it,
     tags_after_the_last_are_none,
     a_long_list_of_tags_comes_complete,
     a_listing_may_be_dropped_half_read,
-    a_repository_without_tags_lists_none,
+    a_repository_without_tags_lists_none [Untagged],
     a_tag_that_moved_is_listed_once [MoveTags],
-    tags_of_an_unknown_repository_are_unknown [Repositories],
+    tags_of_an_unknown_repository_are_unknown [Repositories, UnknownRepositories],
     tags_of_repositories_do_not_mix [Repositories],
-    repositories_come_in_lexical_order [Repositories],
-    repositories_after_one_leave_it_out [Repositories],
-    a_long_list_of_repositories_comes_complete [Repositories],
-    an_empty_registry_lists_no_repository [Repositories],
+    repositories_come_in_lexical_order [Repositories, Catalog, CatalogOrder],
+    repositories_after_one_leave_it_out [Repositories, Catalog],
+    a_long_list_of_repositories_comes_complete [Repositories, Catalog],
+    an_empty_registry_lists_no_repository [Repositories, Catalog],
     referrers_come_with_type_and_annotations [Referrers],
     referrers_are_filtered_by_artifact_type [Referrers],
     a_referrer_is_listed_for_its_own_subject_only [Referrers],
@@ -45,6 +45,12 @@ fn repos(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<RepositoryName
     names.into_iter().map(|name| repo(name.as_ref())).collect()
 }
 
+/// In which order a listing comes is a rule of its own.
+fn sorted<T: Ord>(mut listed: Vec<T>) -> Vec<T> {
+    listed.sort();
+    listed
+}
+
 async fn tags_come_in_lexical_order(registry: Subject) -> Outcome {
     let content = app().tags(["v2", "v10", "latest", "_x", "V1", "v1", "v1.0", "v1-rc", "0"], "app");
     registry.hold(&content).await?;
@@ -56,7 +62,7 @@ async fn tags_come_in_lexical_order(registry: Subject) -> Outcome {
 async fn tags_after_one_leave_it_out(registry: Subject) -> Outcome {
     let content = app().tags(["a", "b", "c"], "app");
     registry.hold(&content).await?;
-    assert_eq!(all(registry.tags(content.here(), Some(&tag("a")))).await?, tags(["b", "c"]));
+    assert_eq!(sorted(all(registry.tags(content.here(), Some(&tag("a")))).await?), tags(["b", "c"]));
     Ok(())
 }
 
@@ -78,8 +84,8 @@ async fn a_long_list_of_tags_comes_complete(registry: Subject) -> Outcome {
     let names: Vec<String> = (0..120).map(|number| format!("v{number:03}")).collect();
     let content = app().tags(&names, "app");
     registry.hold(&content).await?;
-    assert_eq!(all(registry.tags(content.here(), None)).await?, tags(&names));
-    assert_eq!(all(registry.tags(content.here(), Some(&tag("v099")))).await?, tags(&names[100..]));
+    assert_eq!(sorted(all(registry.tags(content.here(), None)).await?), tags(&names));
+    assert_eq!(sorted(all(registry.tags(content.here(), Some(&tag("v099")))).await?), tags(&names[100..]));
     Ok(())
 }
 
@@ -87,9 +93,9 @@ async fn a_listing_may_be_dropped_half_read(registry: Subject) -> Outcome {
     let content = app().tags(["a", "b", "c"], "app");
     registry.hold(&content).await?;
     let mut listing = registry.tags(content.here(), None);
-    assert_eq!(listing.next().await.transpose()?, Some(tag("a")));
+    assert!(listing.next().await.transpose()?.is_some());
     drop(listing);
-    assert_eq!(all(registry.tags(content.here(), None)).await?, tags(["a", "b", "c"]));
+    assert_eq!(sorted(all(registry.tags(content.here(), None)).await?), tags(["a", "b", "c"]));
     Ok(())
 }
 
@@ -121,10 +127,13 @@ async fn tags_of_repositories_do_not_mix(registry: Subject) -> Outcome {
     Ok(())
 }
 
-/// A blob in each repository of these names.
+/// An image in each repository of these names: distribution v3 lists no repository without a manifest.
 fn spread(names: &[impl AsRef<str>]) -> Content {
     let nothing = Content::new("suite/none");
-    names.iter().fold(nothing, |content, name| content.repo(name.as_ref()).blob(name.as_ref(), "blob"))
+    names.iter().map(AsRef::as_ref).fold(nothing, |content, name| {
+        let layer = format!("{name} layer");
+        content.repo(name).blob(&layer, "layer").image(name, [layer.as_str()])
+    })
 }
 
 async fn repositories_come_in_lexical_order(registry: Subject) -> Outcome {
@@ -135,7 +144,7 @@ async fn repositories_come_in_lexical_order(registry: Subject) -> Outcome {
 
 async fn repositories_after_one_leave_it_out(registry: Subject) -> Outcome {
     registry.hold(&spread(&["a", "a/b", "b", "c"])).await?;
-    assert_eq!(all(registry.repositories(Some(&repo("a")))).await?, repos(["a/b", "b", "c"]));
+    assert_eq!(sorted(all(registry.repositories(Some(&repo("a")))).await?), repos(["a/b", "b", "c"]));
     assert_eq!(all(registry.repositories(Some(&repo("bb")))).await?, repos(["c"]));
     assert_eq!(all(registry.repositories(Some(&repo("c")))).await?, []);
     Ok(())
@@ -144,7 +153,7 @@ async fn repositories_after_one_leave_it_out(registry: Subject) -> Outcome {
 async fn a_long_list_of_repositories_comes_complete(registry: Subject) -> Outcome {
     let names: Vec<String> = (0..60).map(|number| format!("suite/r{number:02}")).collect();
     registry.hold(&spread(&names)).await?;
-    assert_eq!(all(registry.repositories(None)).await?, repos(&names));
+    assert_eq!(sorted(all(registry.repositories(None)).await?), repos(&names));
     Ok(())
 }
 
@@ -168,7 +177,7 @@ fn signed() -> Content {
 }
 
 /// Digests in an order of their own: referrers come in none that is promised.
-fn sorted(descriptors: &[Descriptor]) -> Vec<Digest> {
+fn digests(descriptors: &[Descriptor]) -> Vec<Digest> {
     let mut digests: Vec<Digest> = descriptors.iter().map(|descriptor| descriptor.digest.clone()).collect();
     digests.sort();
     digests
@@ -184,7 +193,7 @@ async fn assert_referrers(
 ) -> Outcome {
     let listed = all(registry.referrers(content.here(), subject, artifact_type)).await?;
     let expected: Vec<Descriptor> = names.iter().map(|name| content.descriptor(name)).collect();
-    assert_eq!(sorted(&listed), sorted(&expected));
+    assert_eq!(digests(&listed), digests(&expected));
     Ok(())
 }
 

@@ -145,7 +145,7 @@ fn referrers(method: &Method, name: &[&str], subject: &str, query: &Query<'_>) -
         return not_allowed("GET");
     }
     let artifact_type = query.get("artifactType").and_then(|kind| MediaType::from_str(kind).ok());
-    Ok(Endpoint::Referrers { repo, digest: digest(subject)?, artifact_type })
+    Ok(Endpoint::Referrers { repo, digest: digest(subject)?, artifact_type, page: query.page()? })
 }
 
 fn manifest(method: &Method, name: &[&str], at: &str, query: &Query<'_>) -> Result<Endpoint, EndpointError> {

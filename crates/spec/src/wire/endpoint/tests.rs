@@ -38,6 +38,7 @@ fn every_endpoint_is_said_as_the_spec_says_it() {
         ("POST /v2/a/b/blobs/uploads/?mount=$D", "end-11", "repository:a/b:pull,push"),
         ("GET /v2/a/b/referrers/$D", "end-12a", "repository:a/b:pull"),
         ("GET /v2/a/b/referrers/$D?artifactType=application/x%2By", "end-12b", "repository:a/b:pull"),
+        ("GET /v2/a/b/referrers/$D?artifactType=x/y&n=5&last=$D", "end-12b", "repository:a/b:pull"),
         ("GET /v2/a/b/blobs/uploads/1", "end-13", "repository:a/b:pull,push"),
         ("DELETE /v2/a/b/blobs/uploads/1", "end-14", "repository:a/b:pull,push"),
         ("GET /v2/_catalog?n=5&last=a/b", "catalog", "registry:catalog:*"),
@@ -167,10 +168,11 @@ fn reads() -> impl Strategy<Value = Endpoint> {
         (repo(), selector()).prop_map(|(repo, at)| Endpoint::Manifest { repo, at }),
         (repo(), page()).prop_map(|(repo, page)| Endpoint::Tags { repo, page }),
         page().prop_map(|page| Endpoint::Repositories { page }),
-        (repo(), digest(), artifact).prop_map(|(repo, digest, artifact_type)| Endpoint::Referrers {
+        (repo(), digest(), artifact, page()).prop_map(|(repo, digest, artifact_type, page)| Endpoint::Referrers {
             repo,
             digest,
-            artifact_type
+            artifact_type,
+            page
         }),
     ]
 }

@@ -1,7 +1,11 @@
 //! The behaviour suite through the wire: our client against our server, over each registry that it can serve, in both
-//! versions of HTTP.
+//! versions of HTTP; over filters; and over another client, which makes the server a proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod filters;
+mod proxy;
+mod raw;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -57,11 +61,24 @@ async fn served_tree(version: HttpVersion) -> Subject {
 
 /// The registry behind a server of its own, and a client of that; what the registry lives in goes last.
 async fn served(registry: Arc<dyn Registry>, version: HttpVersion, home: impl Any + Send) -> Subject {
+    let (remote, running) = remote_of(registry, version).await;
+    Subject::new(remote).holding(home).holding(running)
+}
+
+/// A client of a server of this registry, and the server, which ends when it is dropped.
+async fn remote_of(registry: Arc<dyn Registry>, version: HttpVersion) -> (Remote, Running) {
+    let (host, running) = serve(registry).await;
+    (Remote::builder(host.parse().unwrap()).http_version(version).build().unwrap(), running)
+}
+
+/// Where the registry is served, and the server.
+async fn serve(registry: Arc<dyn Registry>) -> (String, Running) {
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), registry, ServerOptions::default()).await.unwrap();
-    let host = server.local_addr().to_string().parse().unwrap();
-    let remote = Remote::builder(host).http_version(version).build().unwrap();
+    let host = server.local_addr().to_string();
     // Dropped with the set, and the set with the test.
     let mut running = JoinSet::new();
     running.spawn(server.run(std::future::pending()));
-    Subject::new(remote).holding(home).holding(running)
+    (host, running)
 }
+
+type Running = JoinSet<gantri::Result<()>>;

@@ -1,0 +1,10 @@
+//! Blobs on their way in: how many requests they take, where they go on, what is done about faults.
+
+mod broken;
+mod leave;
+mod location;
+mod model;
+mod mount;
+mod put;
+mod sizes;
+mod steps;

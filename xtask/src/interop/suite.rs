@@ -1,0 +1,36 @@
+//! The behaviour suite against their registries: `crates/gantri/tests/registries.rs` holds the profiles.
+
+use std::process::Command;
+
+use super::stage::Stage;
+use super::{Check, check};
+use crate::server::Kind;
+use crate::tool::{self, Result, command};
+
+pub(super) fn checks() -> Vec<Check> {
+    let checks = Kind::ALL.map(|kind| {
+        let name = format!("our client keeps the contract with {}, within its profile", kind.name());
+        check(name, move |_: &Stage| suite(kind))
+    });
+    checks.into()
+}
+
+fn suite(kind: Kind) -> Result<String> {
+    let output = cargo_test(kind)?.output().map_err(|error| format!("run cargo test: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let counted = said.lines().find_map(|line| line.strip_prefix("test result: "));
+    match counted.and_then(|counted| counted.strip_prefix("ok. ")?.split(" passed").next()) {
+        Some(passed) if output.status.success() && passed != "0" => Ok(format!("{passed} rules")),
+        _ => Err(format!("{}\n{said}{}", output.status, String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+/// With the whole workspace's features, so that what `cargo test --workspace` built is used again.
+fn cargo_test(kind: Kind) -> Result<Command> {
+    let xtask = std::env::current_exe().map_err(|error| format!("find this program: {error}"))?;
+    let module = format!("{}::", kind.name().replace('-', "_"));
+    let mut test = command("cargo", ["test", "--quiet", "--workspace", "--test", "registries", "--", &module]);
+    // Each rule waits for a server of its own more than it computes.
+    test.arg("--test-threads=4").env("GANTRI_XTASK", xtask).current_dir(tool::workspace_root());
+    Ok(test)
+}
