@@ -4,7 +4,7 @@
 //! the whole graph to its bounds (M12) and to itself (one digest, one size); fetching and sending are left to
 //! [`copy`](mod@crate::copy).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gantri_core::error::display_untrusted;
 use gantri_core::{Error, ErrorKind, Limits, Result};
@@ -30,8 +30,8 @@ pub(crate) struct Node {
 /// The bounds of one graph, and what was seen of it.
 #[derive(Debug)]
 pub(crate) struct Graph {
-    index_depth: u32,
-    graph_nodes: u64,
+    depth: u32,
+    nodes: u64,
     layers: usize,
     sizes: HashMap<Digest, u64>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Graph {
 impl Graph {
     pub(crate) fn new(limits: &Limits) -> Self {
         let Limits { index_depth, graph_nodes, layers, .. } = *limits;
-        Self { index_depth, graph_nodes, layers, sizes: HashMap::new() }
+        Self { depth: index_depth, nodes: graph_nodes, layers, sizes: HashMap::new() }
     }
 
     /// Counts a digest in; whether it is new.
@@ -56,8 +56,8 @@ impl Graph {
             }
             None => {}
         }
-        if self.sizes.len() as u64 >= self.graph_nodes {
-            return Err(Error::limit("manifests and blobs of one graph", "graph_nodes", self.graph_nodes));
+        if self.sizes.len() as u64 >= self.nodes {
+            return Err(Error::limit("manifests and blobs of one graph", "graph_nodes", self.nodes));
         }
         self.sizes.insert(digest.clone(), *size);
         Ok(true)
@@ -76,13 +76,11 @@ impl Graph {
             _ if *raw.media_type() == OCI_ARTIFACT => artifact(raw)?,
             _ => Node::default(),
         };
-        let mut seen = Vec::new();
         let lists = [&mut node.layers, &mut node.leaves, &mut node.indexes, &mut node.unclear];
-        seen.extend(node.config.iter().map(|config| config.digest.clone()));
         for entry in node.config.iter().chain(lists.iter().flat_map(|list| list.iter())) {
             self.enter(entry)?;
         }
-        let mut seen: std::collections::HashSet<Digest> = seen.into_iter().collect();
+        let mut seen: HashSet<Digest> = node.config.iter().map(|config| config.digest.clone()).collect();
         for list in lists {
             list.retain(|entry| seen.insert(entry.digest.clone()));
         }
@@ -99,8 +97,8 @@ impl Graph {
     }
 
     fn index(&self, index: Index, depth: u32) -> Result<Node> {
-        if depth >= self.index_depth && !index.manifests.is_empty() {
-            return Err(Error::limit("indexes inside indexes", "index_depth", self.index_depth));
+        if depth >= self.depth && !index.manifests.is_empty() {
+            return Err(Error::limit("indexes inside indexes", "index_depth", self.depth));
         }
         let mut node = Node { subject: index.subject.map(|subject| subject.digest), ..Node::default() };
         for entry in index.manifests {
@@ -148,7 +146,7 @@ fn schema1_layers(raw: &RawManifest) -> Result<Vec<Digest>> {
         digest: Digest,
     }
     let Schema1 { layers } = serde_json::from_slice(raw.bytes()).map_err(|error| unreadable(raw, error))?;
-    let mut once = std::collections::HashSet::new();
+    let mut once = HashSet::new();
     Ok(layers.into_iter().map(|layer| layer.digest).filter(|digest| once.insert(digest.clone())).collect())
 }
 

@@ -52,7 +52,7 @@ pub async fn pull(
     let resolved = resolve(&*source.registry, &source.repo, at, &options.platform, &options.limits).await?;
     let copy_options = CopyOptions::default().limits(options.limits.clone()).observer(Arc::clone(&options.observer));
     let item = CopyItem::new(source.clone(), at.clone(), target.clone(), tags.to_vec());
-    bring(&item, resolved.manifest.clone(), &copy_options).await?;
+    Box::pin(bring(&item, resolved.manifest.clone(), &copy_options)).await?;
     Ok(resolved)
 }
 

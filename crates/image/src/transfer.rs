@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use gantri_core::{BlobBody, Error, ErrorKind, Event, Limits, Mount, Observer, Result, send_body};
 use gantri_spec::{ByteRange, Descriptor, Digest, RepositoryName};
 use tokio::sync::Semaphore;
@@ -119,13 +119,14 @@ impl Transfers {
         let (observer, limits) = (Arc::clone(&self.observer), self.limits.clone());
         let shipment = Shipment { blob: blob.clone(), target: target.clone(), from, observer, limits };
         if self.mode == Mode::Plan {
-            return shipment.foresee().await;
+            return shipment.foresee().boxed().await;
         }
         let _turn = match turn {
             Turn::Waits => Some(self.turns.acquire().await.map_err(|_| closed())?),
             Turn::Passes => None,
         };
-        in_task(shipment.run(supply)).await
+        // On the heap: thousands of these may wait for their turn.
+        in_task(shipment.run(supply).boxed()).await
     }
 }
 

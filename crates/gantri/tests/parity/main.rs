@@ -5,6 +5,7 @@
 
 mod auth;
 mod blobs;
+mod copy;
 mod errors;
 mod images;
 mod manifests;

@@ -7,7 +7,8 @@ mod directory;
 mod file;
 mod unpack;
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
 
 use gantri_core::{BlobBody, Error, ErrorKind, Result};
 use gantri_spec::{Annotations, Descriptor, ImageManifest, MediaType};
@@ -20,7 +21,7 @@ use crate::push::{Blob, Image};
 /// An artifact in the making: a type, and files.
 #[derive(Clone, Debug)]
 pub struct Artifact {
-    artifact_type: MediaType,
+    kind: MediaType,
     parts: Vec<Part>,
     annotations: Annotations,
     subject: Option<Descriptor>,
@@ -38,7 +39,7 @@ struct Part {
 impl Artifact {
     /// An artifact of this type without files.
     pub fn new(artifact_type: MediaType) -> Self {
-        Self { artifact_type, parts: Vec::new(), annotations: Annotations::default(), subject: None }
+        Self { kind: artifact_type, parts: Vec::new(), annotations: Annotations::default(), subject: None }
     }
 
     /// Adds a file. Its title is the path if that is relative and leads nowhere else, else its last component. Without a
@@ -83,7 +84,7 @@ impl Artifact {
     pub async fn pack(self) -> Result<Image> {
         let empty = Descriptor::of(MediaType::OCI_EMPTY, EMPTY).with_data(EMPTY.into());
         let mut blobs = vec![Blob::new(empty.clone(), BlobBody::bytes(EMPTY))];
-        let mut titles = std::collections::HashSet::new();
+        let mut titles = HashSet::new();
         for part in self.parts {
             let title = title(&part.path)?;
             if !titles.insert(title.clone()) {
@@ -96,7 +97,7 @@ impl Artifact {
         // The spec wants at least one layer; the empty one stands for none.
         let layers = if layers.is_empty() { vec![empty.clone()] } else { layers };
         let mut manifest = ImageManifest::new(empty, layers);
-        manifest.artifact_type = Some(self.artifact_type);
+        manifest.artifact_type = Some(self.kind);
         manifest.annotations = self.annotations;
         manifest.subject = self.subject;
         Ok(Image::new(manifest.to_raw(), blobs))
@@ -121,7 +122,7 @@ impl Part {
 
 /// What a file is called when it comes back.
 fn title(path: &Path) -> Result<String> {
-    let is_plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     let name = if is_plain && path.components().next().is_some() { Some(path.as_os_str()) } else { path.file_name() };
     let name = name.and_then(|name| name.to_str()).filter(|name| !name.is_empty());
     let name = name.map(|name| name.trim_end_matches('/').to_owned());

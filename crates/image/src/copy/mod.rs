@@ -48,7 +48,7 @@ pub enum Platforms {
     #[default]
     All,
     /// The best for each of these platforms. One yields that image itself; several yield a new index of their entries as
-    /// they stand, with what attests to them. An image that is in no index is taken as it is.
+    /// they stand, with what attests to them; none says nothing. An image that is in no index is taken as it is.
     Only(Vec<Platform>),
 }
 

@@ -23,8 +23,8 @@ pub(super) async fn root(source: &Place, at: &Selector, platforms: &Platforms, l
     let as_it_is = |manifest| Root { manifest, is_made: false };
     let Place { registry, repo, .. } = source;
     let wanted = match platforms {
-        Platforms::All => return registry.manifest(repo, at).await.map(as_it_is),
-        Platforms::Only(wanted) => wanted,
+        Platforms::Only(wanted) if !wanted.is_empty() => wanted,
+        _ => return registry.manifest(repo, at).await.map(as_it_is),
     };
     if let [one] = &wanted[..] {
         return resolve(&**registry, repo, at, one, limits).await.map(|found| as_it_is(found.manifest));

@@ -168,16 +168,19 @@ impl<'a> Trip<'a> {
             let CopyItem { source, target, .. } = self.item;
             let [from, to] = [source, target].map(|place| (place.registry_id(), place.repo.clone()));
             let flight = self.job.manifests.at((from, to, entry.digest.clone()));
-            flight.get_or_try_init(|| self.bring(entry, reason)).await.map(|&()| ())
+            let bring = self.bring(entry, reason).boxed();
+            flight.get_or_try_init(|| bring).await.map(|&()| ())
         }
         .boxed()
     }
 
     async fn bring(&self, entry: &Descriptor, reason: Reason<'_>) -> Result<()> {
         // An index waits for what it lists, so it must not hold what those wait for.
-        let _leaf = match entry.media_type.is_index() {
-            true => None,
-            false => Some(self.job.leaves.acquire().await.map_err(|_| Error::new(ErrorKind::Io, "the job has ended"))?),
+        let _leaf = if entry.media_type.is_index() {
+            None
+        } else {
+            let turn = self.job.leaves.acquire().await;
+            Some(turn.map_err(|_| Error::new(ErrorKind::Io, "the job has ended"))?)
         };
         let found = if self.may_trust() { self.resolve(&entry.digest.clone().into()).await? } else { None };
         let is_here = found.as_ref().is_some_and(|found| found.size == entry.size);
@@ -281,7 +284,9 @@ impl<'a> Trip<'a> {
         let Place { registry, repo, .. } = &self.item.source;
         let fetched = registry.manifest(repo, &entry.digest.clone().into()).await;
         let fetched = fetched.and_then(|raw| {
-            RawManifest::expect(entry, raw.bytes().clone()).map_err(|mismatch| mismatched(entry, mismatch))
+            // Annotations and the like belong to the entry, not to the manifest.
+            let bare = Descriptor::new(entry.media_type.clone(), entry.digest.clone(), entry.size);
+            RawManifest::expect(&bare, raw.bytes().clone()).map_err(|mismatch| mismatched(entry, mismatch))
         });
         fetched.map_err(|error| at_side("source", "manifest", &entry.digest, error))
     }

@@ -125,3 +125,47 @@ async fn a_socket_is_not_packed_and_named() {
     assert_eq!(error.kind(), gantri_core::ErrorKind::Unsupported);
     assert!(error.to_string().contains("socket"), "{error}");
 }
+
+/// What a layer is depends on nothing but the tree: this digest was computed once and must never change, on no machine.
+#[tokio::test]
+async fn the_digest_of_a_tree_is_known_beforehand() {
+    let dir = tempfile::tempdir().unwrap();
+    make(dir.path(), &["a/one", "b/three"]);
+    let layer = pack(dir.path()).await;
+    assert_eq!(layer.diff_id().to_string(), "sha256:c84a7628763e98e05fd174a039a806a93eb5468b2ee7a0fede009bf02c738c04");
+    assert_eq!(
+        layer.descriptor().digest.to_string(),
+        "sha256:877739d4d2a258e944d3d50fd88fdd386f38cea91680bab0185469da5104e589"
+    );
+}
+
+/// A file that is written to while it is packed is named, never packed as a mixture.
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_packed_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grows");
+    fs::write(&path, vec![7; 64 << 20]).unwrap();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let writer = std::thread::spawn(move || {
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        while stopped.try_recv().is_err() {
+            std::io::Write::write_all(&mut file, b"more").unwrap();
+            std::thread::yield_now();
+        }
+    });
+    let error = Layer::pack(dir.path(), std::env::temp_dir(), PackOptions::default()).await.unwrap_err();
+    stop.send(()).unwrap();
+    writer.join().unwrap();
+    assert_eq!(error.kind(), gantri_core::ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("grows"), "{error}");
+}
+
+/// The packer writes to a file without a name: it can't find it, wherever that is.
+#[tokio::test]
+async fn scratch_in_the_tree_itself_is_not_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "text").unwrap();
+    let outside = pack(dir.path()).await;
+    let inside = Layer::pack(dir.path(), dir.path(), PackOptions::default()).await.unwrap();
+    assert_eq!(inside.descriptor(), outside.descriptor());
+}

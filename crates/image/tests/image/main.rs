@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod artifact;
 mod build;
+mod copy;
 mod fixture;
+mod graph;
+mod many;
 mod pull;
 mod resolve;
 mod spy;

@@ -1,13 +1,15 @@
 //! A registry around [`Memory`] that writes down what it is asked for, and can serve wrong or unfinished blobs.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use gantri_core::{
-    BlobBody, BlobReader, BlobUpload, Discover, Manage, Memory, Mount, Pull, Push, PutManifest, Result, UploadSession,
+    BlobBody, BlobReader, BlobUpload, Discover, Error, ErrorKind, Manage, Memory, Mount, Pull, Push, PutManifest,
+    Result, UploadSession,
 };
 use gantri_spec::{Algorithm, ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use tokio::sync::{Barrier, Notify};
@@ -21,6 +23,16 @@ pub(crate) enum Served {
     Half,
 }
 
+/// How a mount is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mounts {
+    Done,
+    /// With a session to upload the blob in.
+    Session,
+    /// Not at all.
+    Refused,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Spy {
     inner: Memory,
@@ -28,13 +40,61 @@ pub(crate) struct Spy {
     served: HashMap<Digest, Served>,
     /// Blobs are answered only when so many were asked for.
     together: Option<Arc<Barrier>>,
+    mounts: Mounts,
+    /// What tags name, whatever is there.
+    said: Option<RawManifest>,
+    refused: Vec<Digest>,
+    listed: HashMap<Digest, Vec<Descriptor>>,
+    /// Whether its word on manifests is to be taken.
+    guards: bool,
     /// Told when a half-served blob was asked for more.
     pub(crate) stalled: Arc<Notify>,
 }
 
 impl Spy {
     pub(crate) fn new(inner: Memory) -> Self {
-        Self { inner, calls: Arc::default(), served: HashMap::new(), together: None, stalled: Arc::new(Notify::new()) }
+        Self {
+            inner,
+            calls: Arc::default(),
+            served: HashMap::new(),
+            together: None,
+            mounts: Mounts::Done,
+            said: None,
+            refused: Vec::new(),
+            listed: HashMap::new(),
+            guards: true,
+            stalled: Arc::new(Notify::new()),
+        }
+    }
+
+    pub(crate) fn mounting(self, mounts: Mounts) -> Self {
+        Self { mounts, ..self }
+    }
+
+    /// Gives this for every tag.
+    pub(crate) fn saying(self, manifest: RawManifest) -> Self {
+        Self { said: Some(manifest), ..self }
+    }
+
+    /// Takes no blob and no manifest of this digest.
+    pub(crate) fn refusing(mut self, digest: &Digest) -> Self {
+        self.refused.push(digest.clone());
+        self
+    }
+
+    /// Lists these as the referrers of that.
+    pub(crate) fn listing(mut self, subject: &Digest, referrers: Vec<Descriptor>) -> Self {
+        self.listed.insert(subject.clone(), referrers);
+        self
+    }
+
+    /// Like a directory that others write to.
+    pub(crate) fn unguarded(self) -> Self {
+        Self { guards: false, ..self }
+    }
+
+    pub(crate) fn forget(&self) {
+        self.calls.lock().unwrap().clear();
     }
 
     pub(crate) fn serving(mut self, digest: &Digest, served: Served) -> Self {
@@ -56,6 +116,13 @@ impl Spy {
         self.calls().iter().filter(|call| call.starts_with(beginning)).count()
     }
 
+    fn allow(&self, digest: &Digest) -> Result<()> {
+        if self.refused.contains(digest) {
+            return Err(Error::new(ErrorKind::Denied, "nobody may"));
+        }
+        Ok(())
+    }
+
     fn note(&self, call: &str, what: impl std::fmt::Display) {
         self.calls.lock().unwrap().push(format!("{call} {what}"));
     }
@@ -70,6 +137,9 @@ impl Pull for Spy {
 
     async fn manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<RawManifest> {
         self.note("manifest", at);
+        if let (Some(said), Selector::Tag(_)) = (&self.said, at) {
+            return Ok(said.clone());
+        }
         self.inner.manifest(repo, at).await
     }
 
@@ -103,21 +173,32 @@ impl Pull for Spy {
     }
 
     fn guards_content(&self) -> bool {
-        self.inner.guards_content()
+        self.guards
     }
 }
 
 #[async_trait]
 impl Push for Spy {
     async fn put_blob(&self, repo: &RepositoryName, blob: &Descriptor, body: BlobBody) -> Result<()> {
-        let put = self.inner.put_blob(repo, blob, body).await;
-        self.note("put_blob", &blob.digest);
+        self.allow(&blob.digest)?;
+        let opened = Arc::new(AtomicBool::new(false));
+        let (seen, body) = (Arc::clone(&opened), Mutex::new(body));
+        let watched = BlobBody::reopen(move |offset| {
+            seen.store(true, Ordering::SeqCst);
+            body.lock().unwrap().open(offset).unwrap()
+        });
+        let put = self.inner.put_blob(repo, blob, watched).await;
+        self.note(if opened.load(Ordering::SeqCst) { "put_blob" } else { "has_blob" }, &blob.digest);
         put
     }
 
     async fn mount_blob(&self, repo: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount> {
         self.note("mount_blob", digest);
-        self.inner.mount_blob(repo, digest, from).await
+        match self.mounts {
+            Mounts::Done => self.inner.mount_blob(repo, digest, from).await,
+            Mounts::Session => self.start_upload(repo, digest.algorithm()).await.map(Mount::Started),
+            Mounts::Refused => Ok(Mount::Unavailable),
+        }
     }
 
     async fn start_upload(&self, repo: &RepositoryName, algorithm: Algorithm) -> Result<Box<dyn BlobUpload>> {
@@ -131,6 +212,7 @@ impl Push for Spy {
     }
 
     async fn put_manifest(&self, repo: &RepositoryName, manifest: &RawManifest, tags: &[Tag]) -> Result<PutManifest> {
+        self.allow(manifest.digest())?;
         self.note("put_manifest", manifest.digest());
         self.inner.put_manifest(repo, manifest, tags).await
     }
@@ -151,7 +233,10 @@ impl Discover for Spy {
         subject: &Digest,
         artifact_type: Option<&MediaType>,
     ) -> BoxStream<'static, Result<Descriptor>> {
-        self.inner.referrers(repo, subject, artifact_type)
+        match self.listed.get(subject) {
+            Some(listed) => stream::iter(listed.clone()).map(Ok).boxed(),
+            None => self.inner.referrers(repo, subject, artifact_type),
+        }
     }
 }
 
