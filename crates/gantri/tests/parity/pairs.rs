@@ -53,7 +53,8 @@ fn contents() -> Vec<Content> {
     let entry =
         |manifest: &RawManifest, platform: &str| manifest.descriptor().clone().with_platform(platform.parse().unwrap());
     let index = Index::new(vec![entry(&spaced, "linux/amd64"), entry(&two.manifest, "linux/arm64/v8")]).to_raw();
-    let nested = Index::new(vec![index.descriptor().clone(), entry(&two.manifest, "linux/riscv64")]).to_raw();
+    let others = [entry(&two.manifest, "linux/riscv64"), entry(&spaced, "linux/s390x")];
+    let nested = Index::new([&[index.descriptor().clone()][..], &others].concat()).to_raw();
     let empty = Descriptor::of(MediaType::OCI_EMPTY, b"{}");
     let file = Descriptor::of(MediaType::from("text/plain"), b"some text");
     let mut artifact = ImageManifest::new(empty.clone(), vec![file.clone()]);
