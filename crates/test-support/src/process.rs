@@ -121,6 +121,12 @@ impl Running {
         self.signal(Signal::TERM);
     }
 
+    /// As `kill -9` does: no word reaches the program. Gives how it ended, once it has.
+    pub fn kill(self) -> Ran {
+        self.signal(Signal::KILL);
+        self.end()
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).expect("a process that still runs");
     }

@@ -47,7 +47,11 @@ fn a_pull_onto_a_full_disk_is_told_and_leaves_nothing() {
     let server = Image::of_layers(&[big_layer()]).serve(|_, _| None);
     let reference = format!("{}/app:v1", server.host());
     let (refusal, left) = on_a_small_disk(&scene, &["pull", &reference, "oci:new"]);
-    refusal.is(1, "pull HOST/app:v1: write new/blobs/.gantri-*: No space left on device (os error 28)", "");
+    refusal.is(
+        1,
+        "pull HOST/app:v1: target: blob D1: write new/blobs/.gantri-*: No space left on device (os error 28)",
+        "",
+    );
     assert_eq!(left, "");
 }
 
@@ -87,4 +91,17 @@ fn a_build_onto_a_full_disk_is_told_and_leaves_nothing() {
     let (refusal, left) = on_a_small_disk(&scene, &["build", "oci:new", &tree]);
     refusal.is(1, "build oci:new: pack PLACE/home/tree/big: No space left on device (os error 28)", "");
     assert_eq!(left, "");
+}
+
+#[test]
+fn a_copy_onto_a_full_disk_is_told_and_leaves_nothing() {
+    let scene = scene();
+    let server = Image::of_layers(&[big_layer()]).serve(|_, _| None);
+    let reference = format!("{}/app:v1", server.host());
+    for (target, shown) in [("oci:new", "new/blobs/.gantri-*"), ("docker-archive:new.tar", "new.tar")] {
+        let (refusal, left) = on_a_small_disk(&scene, &["copy", &reference, target]);
+        let start = format!("copy HOST/app:v1 -> {target}:v1: target: blob D1: write {shown}");
+        refusal.is_like(1, &start, ": No space left on device (os error 28)");
+        assert_eq!(left, "");
+    }
 }

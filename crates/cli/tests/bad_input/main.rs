@@ -5,8 +5,10 @@
 
 mod access;
 mod archives;
+mod copies;
 mod full_disk;
 mod interrupted;
+mod killed;
 mod layers;
 mod manifests;
 mod not_a_registry;

@@ -162,7 +162,7 @@ fn a_layer_that_is_said_to_be_huge_is_refused() {
     );
     scene.refuses(["pull", &reference, "oci:new"]).is(
         1,
-        "pull HOST/app:v1: blob D1: size 4611686018427387904 expected, 140 received",
+        "pull HOST/app:v1: source: blob D1: size 4611686018427387904 expected, 140 received",
         "",
     );
 }

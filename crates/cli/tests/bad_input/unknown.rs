@@ -173,5 +173,9 @@ fn a_layer_that_the_registry_has_lost_is_told() {
         "unpack HOST/app:v1: layer 1 D1: blob HOST/app@D1: not found (404)",
         "",
     );
-    scene.refuses(["pull", &reference, "oci:new"]).is(3, "pull HOST/app:v1: blob HOST/app@D1: not found (404)", "");
+    scene.refuses(["pull", &reference, "oci:new"]).is(
+        3,
+        "pull HOST/app:v1: source: blob HOST/app@D1: not found (404)",
+        "",
+    );
 }

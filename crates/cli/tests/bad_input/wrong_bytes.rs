@@ -122,7 +122,7 @@ fn an_endless_manifest_is_refused_at_the_limit() {
 #[test]
 fn a_config_with_a_flipped_bit_is_refused() {
     let server = config_served_as(|bytes| Reply::ok(flipped(bytes)));
-    refused(&server, "config D1: digest D1 expected, D2 received", "blob D1: digest D2 received");
+    refused(&server, "config D1: digest D1 expected, D2 received", "source: blob D1: digest D2 received");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_short_config_is_refused() {
     refused(
         &server,
         "config D1: digest D1: size 163 expected, 162 received",
-        "blob D1: size 163 expected, 162 received",
+        "source: blob D1: size 163 expected, 162 received",
     );
 }
 
@@ -141,7 +141,7 @@ fn a_long_config_is_refused() {
     refused(
         &server,
         "config D1: digest D1: size 163 expected, at least 164 received",
-        "blob D1: size 163 expected, at least 164 received",
+        "source: blob D1: size 163 expected, at least 164 received",
     );
 }
 
@@ -150,7 +150,7 @@ fn endless(server: &ScriptedServer, what: &str, size: u64) {
     let [unpack, pull] = both(server);
     let end = format!(" received for a blob of {size}");
     unpack.is_like(1, &format!("unpack HOST/app:v1: {what} D1: "), "");
-    pull.is_like(1, "pull HOST/app:v1: blob ", "");
+    pull.is_like(1, "pull HOST/app:v1: source: blob ", "");
     for refusal in [unpack, pull] {
         let enough = refusal.error.ends_with(&end)
             || refusal.error.contains(&format!("size {size} expected, at least "))
@@ -168,13 +168,13 @@ fn an_endless_config_is_refused() {
 #[test]
 fn a_layer_with_a_flipped_bit_is_refused() {
     let server = layer_served_as(|bytes| Reply::ok(flipped(bytes)));
-    refused(&server, "layer 1 D1: digest D1 expected, D2 received", "blob D1: digest D2 received");
+    refused(&server, "layer 1 D1: digest D1 expected, D2 received", "source: blob D1: digest D2 received");
 }
 
 #[test]
 fn a_short_layer_is_refused() {
     let server = layer_served_as(|bytes| Reply::ok(bytes[..bytes.len() - 1].to_vec()));
-    refused(&server, "layer 1 D1: size 140 expected, 139 received", "blob D1: size 140 expected, 139 received");
+    refused(&server, "layer 1 D1: size 140 expected, 139 received", "source: blob D1: size 140 expected, 139 received");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_long_layer_is_refused() {
     refused(
         &server,
         "layer 1 D1: size 140 expected, at least 141 received",
-        "blob D1: size 140 expected, at least 141 received",
+        "source: blob D1: size 140 expected, at least 141 received",
     );
 }
 
@@ -199,14 +199,14 @@ fn a_layer_that_breaks_off_again_and_again_is_refused() {
     refused(
         &server,
         "layer 1 D1: blob HOST/app@D1: body: broke off: error reading a body from connection: end of file before message length reached",
-        "blob HOST/app@D1: body: broke off: error reading a body from connection: end of file before message length reached",
+        "source: blob HOST/app@D1: body: broke off: error reading a body from connection: end of file before message length reached",
     );
 }
 
 #[test]
 fn an_empty_layer_is_refused() {
     let server = layer_served_as(|_| Reply::ok(""));
-    refused(&server, "layer 1 D1: size 140 expected, 0 received", "blob D1: size 140 expected, 0 received");
+    refused(&server, "layer 1 D1: size 140 expected, 0 received", "source: blob D1: size 140 expected, 0 received");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_page_in_place_of_a_layer_is_refused() {
     refused(
         &server,
         "layer 1 D1: blob HOST/app@D1: http://HOST/v2/app/blobs/D1 is not a registry: it answered \"<html>log in</html>\" (200)",
-        "blob HOST/app@D1: http://HOST/v2/app/blobs/D1 is not a registry: it answered \"<html>log in</html>\" (200)",
+        "source: blob HOST/app@D1: http://HOST/v2/app/blobs/D1 is not a registry: it answered \"<html>log in</html>\" (200)",
     );
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod copying;
+mod credentials;
 mod images;
 mod layouts;
 mod platforms;

@@ -30,7 +30,7 @@ fn variant(platform: &str) -> Variant {
 }
 
 /// `app:v1`, for two platforms beside this machine's.
-fn registry() -> (ScriptedServer, String) {
+pub(crate) fn registry() -> (ScriptedServer, String) {
     let variants = ["linux/arm64/v8".to_owned(), "linux/riscv64".to_owned(), Platform::host().to_string()];
     let variants = variants.map(|platform| variant(&platform));
     let entry = |variant: &Variant| variant.manifest.descriptor().clone().with_platform(variant.platform.clone());

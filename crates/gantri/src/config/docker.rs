@@ -44,7 +44,14 @@ impl DockerConfig {
     /// # Errors
     /// `Config` if it is not such a file, or names a helper that no program can be called (A14).
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self> {
-        let file: File = serde_json::from_slice(text).map_err(|error| not_understood(path, error))?;
+        let file: Result<File, _> = serde_json::from_slice(text);
+        // A list of the fields' values would be taken for the file too.
+        let is_object = text.trim_ascii_start().starts_with(b"{");
+        if !is_object && file.as_ref().err().is_none_or(serde_json::Error::is_data) {
+            let what = "not docker's configuration: it is JSON, but not an object";
+            return Err(Error::new(ErrorKind::Config, format!("{}: {what}", path.display())));
+        }
+        let file = file.map_err(|error| not_understood(path, error))?;
         let in_file = |error: Error| error.during(path.display());
         let auths = file.auths.into_iter().flatten().filter_map(|(key, entry)| Some((host_of(&key)?, entry))).collect();
         let helpers = file
@@ -251,9 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_object_is_no_configuration() {
+        for text in ["[]", " [null, null, null]", "3", "\"text\"", "null"] {
+            let error = DockerConfig::parse(Path::new("config.json"), text.as_bytes()).unwrap_err();
+            let expected = "config.json: not docker's configuration: it is JSON, but not an object";
+            assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Config, expected), "{text}");
+        }
+    }
+
+    #[test]
     fn a_value_in_the_wrong_place_is_told_by_its_place_and_never_shown() {
         let cases = [
-            ("[]", 2),
             (r#"{"auths": []}"#, 10),
             (r#"{"auths": {"ghcr.io": "dXNlcjpodW50ZXIy"}}"#, 40),
             (r#"{"credHelpers": {"ghcr.io": {"hunter2": 1}}}"#, 28),

@@ -10,6 +10,7 @@ mod copy;
 mod errors;
 mod images;
 mod manifests;
+mod pairs;
 mod pull;
 mod table;
 mod tags;
