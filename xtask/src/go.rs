@@ -84,8 +84,14 @@ pub(crate) fn go() -> Result<Command> {
     tool::need_debian(&[("go", "golang-go")])?;
     let version = run(command("go", ["env", "GOVERSION"]).env("GOTOOLCHAIN", "local"))?;
     let version = String::from_utf8_lossy(&version).trim().to_owned();
-    let program = if minor(&version).is_some_and(|minor| minor >= MINOR) { PathBuf::from("go") } else { fetched()? };
-    let mut go = command(program, [""; 0]);
+    let mut go = if minor(&version).is_some_and(|minor| minor >= MINOR) {
+        command("go", [""; 0])
+    } else {
+        let root = fetched()?;
+        let mut go = command(root.join("bin/go"), [""; 0]);
+        go.env("GOROOT", root);
+        go
+    };
     go.env("GOTOOLCHAIN", "local");
     Ok(go)
 }
@@ -94,7 +100,7 @@ fn minor(version: &str) -> Option<u32> {
     version.strip_prefix("go1.")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Debian's Go is older, and too old to do this by itself.
+/// Where the Go of the module proxy is unpacked. Debian's is older, and too old to switch to it by itself.
 fn fetched() -> Result<PathBuf> {
     let mut download = command("go", ["mod", "download", "-json", TOOLCHAIN]);
     let told = run(download.env("GOTOOLCHAIN", "local").current_dir(std::env::temp_dir()))?;
@@ -107,5 +113,5 @@ fn fetched() -> Result<PathBuf> {
             fs::set_permissions(entry.map_err(io)?.path(), fs::Permissions::from_mode(0o755)).map_err(io)?;
         }
     }
-    Ok(root.join("bin/go"))
+    Ok(root)
 }

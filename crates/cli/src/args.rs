@@ -125,13 +125,7 @@ pub(crate) enum Command {
         layers: Vec<PathBuf>,
     },
     /// Serve a registry: in memory, or from a directory
-    Serve {
-        /// The address to listen on; port 0 picks a free one
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
-        listen: String,
-        /// The directory to serve and to keep what is pushed; made if it is not there
-        dir: Option<PathBuf>,
-    },
+    Serve(ServeArgs),
     /// Fetch an image into an image layout or an archive
     Pull {
         /// The image
@@ -338,12 +332,46 @@ pub(crate) enum BlobAction {
     },
 }
 
+/// What a registry is served from, to whom, and how.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// The address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: String,
+    /// The directory to serve and to keep what is pushed; made if it is not there
+    pub(crate) dir: Option<PathBuf>,
+    /// Serve only users of this htpasswd file, whose passwords are hashed by bcrypt; each may do everything
+    #[arg(long, value_name = "FILE")]
+    pub(crate) htpasswd: Option<PathBuf>,
+    /// What users are asked for
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Auth::Basic, requires = "htpasswd")]
+    pub(crate) auth: Auth,
+    /// Where clients reach the server, if not at the address it listens on: they are sent there for tokens
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Listen on an address that other machines reach, and let everybody read and write
+    #[arg(long)]
+    pub(crate) allow_anonymous_remote: bool,
+    /// Take manifests that name blobs and manifests which are not there
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
+}
+
+/// What users are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Auth {
+    /// Name and password with each request
+    Basic,
+    /// A token, which name and password are exchanged for
+    Token,
+}
+
 /// The verb and what it works on, for messages.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Quickstart { .. } => f.write_str("quickstart"),
-            Self::Serve { .. } => f.write_str("serve"),
+            Self::Serve(_) => f.write_str("serve"),
             Self::Pull { source, .. } => write!(f, "pull {source}"),
             Self::Unpack { source, .. } => write!(f, "unpack {source}"),
             Self::Build { target, .. } => write!(f, "build {target}"),

@@ -44,9 +44,9 @@ async fn run(cli: Cli) -> ExitCode {
         Ok(interrupt) => interrupt,
         Err(error) => return end(&Failure::Job(gantri::Error::io("listen for signals", error))),
     };
-    if let args::Command::Serve { listen, dir } = cli.command {
+    if let args::Command::Serve(args) = cli.command {
         // A server that is told to stop has done what it was asked.
-        return finish(commands::serve::run(&listen, dir, interrupt).await);
+        return finish(commands::serve::run(args, interrupt).await);
     }
     let job = cli.command.to_string();
     tokio::select! {

@@ -67,7 +67,7 @@ pub struct Limits {
     pub expect_wait: Duration,
     /// Indexes inside indexes (M12). Default 4.
     pub index_depth: u32,
-    /// Manifests that one job looks at (M12). Default 100,000.
+    /// Manifests that one job looks at; of a copy, manifests and blobs below one root (M12). Default 100,000.
     pub graph_nodes: u64,
     /// Times that a list of referrers kept under a tag is written again because somebody else wrote it too. Default 16.
     pub referrers_rounds: u32,

@@ -40,7 +40,7 @@ pub use client::{Client, ClientBuilder, Extent, Mounted, Pulled};
 pub use gantri_core::error::display_untrusted;
 pub use gantri_core::{
     BlobBody, BlobReader, BlobUpload, ByteStream, Discover, Error, ErrorKind, Event, Limits, Manage, Memory,
-    NoObserver, Observer, Pull, PullExt, Push, PutManifest, Registry, Result,
+    MissingChildren, NoObserver, Observer, Pull, PullExt, Push, PutManifest, Registry, Result,
 };
 pub use gantri_image::{
     Action, Artifact, Copied, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked, UnpackedArtifact,

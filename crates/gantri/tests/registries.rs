@@ -16,8 +16,6 @@ use tokio::process::Command;
 registry_suite! {
     docker_registry => async { started("docker-registry").await };
     profile: Profile::FULL
-        .without(Feature::DeleteTag)
-        .without(Feature::Referrers)
         .without(Feature::CatalogOrder)
         .without(Feature::TagOrder)
         .without(Feature::Untagged)
@@ -27,13 +25,13 @@ registry_suite! {
         .without(Feature::RefusedCommitEnds)
         .without(Feature::RacingCommits)
         .without(Feature::LayersElsewhere)
-        .without(Feature::OddManifests);
+        .without(Feature::OddManifests)
+        .without(Feature::UntagAtOnce);
 }
 
 registry_suite! {
     distribution => async { started("distribution").await };
     profile: Profile::FULL
-        .without(Feature::Referrers)
         .without(Feature::CatalogOrder)
         .without(Feature::Untagged)
         .without(Feature::Sha512Manifests)

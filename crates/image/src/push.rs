@@ -1,7 +1,7 @@
 //! Images that are made here, into registries: content before names.
 //!
 //! Decides what is sent and in which order: config and layers at the same time, and the manifest with its tags only when
-//! all of them are there. How a blob arrives, each once, is [`transfer`](crate::transfer)'s business. What lies in a registry
+//! all of them are there. How a blob arrives, each once, is `transfer.rs`'s business. What lies in a registry
 //! already, a layout say, is [`copy`](mod@crate::copy)'s.
 
 use std::collections::HashMap;

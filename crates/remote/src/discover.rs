@@ -15,7 +15,8 @@ use crate::referrers;
 use crate::remote::Remote;
 use crate::transport::{Unchallenged, Whole};
 
-/// Entries that are no valid names are left out, with a warning; they hide no others. Order is the registry's.
+/// Entries that are no valid names are left out, with a warning; they hide no others. A listing that comes in one page is in
+/// lexical order; in several, in the registry's.
 impl Discover for Remote {
     /// From the catalog, which is no part of the OCI spec.
     ///
@@ -77,12 +78,11 @@ fn names<T: std::str::FromStr>(entries: Vec<String>) -> Entries<T> {
 
 /// What registries without a catalog, or with one that is closed to all, answer.
 fn without_catalog(error: Error) -> Error {
-    let unchallenged = std::error::Error::source(&error).is_some_and(|source| source.is::<Unchallenged>());
     match error.status() {
         Some(StatusCode::NOT_IMPLEMENTED) => {
             Error::new(ErrorKind::Unsupported, "the registry has no catalog").with_source(error)
         }
-        Some(StatusCode::UNAUTHORIZED) if unchallenged => {
+        Some(StatusCode::UNAUTHORIZED) if Unchallenged::is_behind(&error) => {
             Error::new(ErrorKind::Denied, "the registry opens its catalog to nobody").with_source(error)
         }
         Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => error.with_hint(

@@ -20,6 +20,8 @@ impl Manage for Remote {
     /// nothing else. That needs the right to push as well. It is tried on a manifest without a tag first, so the tag is
     /// not touched unless it can be done; a manifest is never deleted by digest for the sake of one tag.
     ///
+    /// Whoever reads the tag in between sees that index of nothing.
+    ///
     /// *Not every registry keeps to the spec.* Some delete, by the name of one tag, the manifest with all its tags; which
     /// they are can't be known beforehand.
     ///

@@ -97,7 +97,12 @@ impl<T> Walk<T> {
         if self.begins_anew(&entries) {
             return Ok(Some(Vec::new()));
         }
+        let first = matches!(self.next, Next::First);
         self.advance(&whole, &mut entries)?;
+        if first && matches!(self.next, Next::Nothing) {
+            // A list that has come whole is put in order: distribution before version 3 lists as its disk does.
+            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        }
         let after = self.after.as_deref().filter(|_| self.heed != Heed::Taken);
         let wanted = entries.into_iter().filter(|(key, _)| after.is_none_or(|after| **key > *after));
         Ok(Some(wanted.filter_map(|(_, item)| item).collect()))

@@ -35,8 +35,14 @@ impl Remote {
     /// changed. If it fails later the tag is put back, or the error says that it was not.
     pub(crate) async fn untag(&self, repo: &RepositoryName, tag: &Tag) -> Result<()> {
         let what = format!("delete {}", self.manifest_name(repo, &tag.clone().into()));
+        let proven = self.habits().deletes_by_digest.shown() == Shown::Yes;
+        if !proven {
+            self.ask_for_deletes(repo).await.map_err(|error| error.during(&what))?;
+        }
         let before = self.manifest(repo, &tag.clone().into()).await.map_err(|error| error.during(&what))?;
-        self.rehearse(repo).await.map_err(|error| error.during(&what))?;
+        if !proven {
+            self.rehearse(repo).await.map_err(|error| error.during(&what))?;
+        }
         let marker = tombstone();
         let moved = self.put_manifest_at(repo, &marker, tag.clone().into(), Vec::new()).await;
         let removed = match moved {
@@ -49,22 +55,21 @@ impl Remote {
         }
     }
 
-    /// Finds out whether a manifest can be deleted by its digest: first asked of one that is not there, so that a registry
-    /// that deletes nothing is left as it was; then of one that nothing points at.
+    /// Finds out whether manifests can be deleted by digest without changing anything: asked of one that is not there, a
+    /// registry that deletes nothing says so.
+    async fn ask_for_deletes(&self, repo: &RepositoryName) -> Result<()> {
+        match self.delete_by_digest(repo, tombstone().digest()).await {
+            // Some say that it is gone now. That proves nothing.
+            Ok(()) => self.habits().deletes_by_digest.shows(Shown::Nothing),
+            Err(error) if matches!(error.kind(), ErrorKind::ManifestUnknown | ErrorKind::RepositoryUnknown) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Puts a manifest that no tag points at, and deletes it.
     async fn rehearse(&self, repo: &RepositoryName) -> Result<()> {
-        if self.habits().deletes_by_digest.shown() == Shown::Yes {
-            return Ok(());
-        }
         let marker = tombstone();
-        match self.delete_by_digest(repo, marker.digest()).await {
-            Err(error)
-                if error.kind() != ErrorKind::ManifestUnknown && error.kind() != ErrorKind::RepositoryUnknown =>
-            {
-                return Err(error);
-            }
-            _ => {}
-        }
-        self.habits().deletes_by_digest.shows(Shown::Nothing);
         self.put_manifest_at(repo, &marker, marker.digest().clone().into(), Vec::new()).await?;
         self.delete_by_digest(repo, marker.digest())
             .await

@@ -95,7 +95,8 @@ impl ServerOptions {
         self
     }
 
-    /// Tags that one manifest may be pushed with in one request (end-7b); more are refused with a 414. Default 100.
+    /// Tags that one manifest may be pushed with in one request (end-7b); more are refused with a 414. Default 120: each comes
+    /// back in a header, and clients commonly take 128 of them.
     pub fn with_put_tags(mut self, most: usize) -> Self {
         self.put_tags = most;
         self
@@ -158,7 +159,7 @@ impl Default for ServerOptions {
             uploads: 1_024,
             connections: 1_024,
             blob: 1 << 40,
-            put_tags: 100,
+            put_tags: 120,
             tags_page: 10_000,
             repositories_page: 1_000,
             referrers_page: 1_000,

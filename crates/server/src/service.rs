@@ -100,7 +100,7 @@ impl Served {
                     Err(refusal) => refusal,
                 }
             }
-            Err(refusal) => refusal,
+            Err(refusal) => *refusal,
         };
         self.quirks.after(&asked, head, body, response).await
     }

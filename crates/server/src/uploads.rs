@@ -384,8 +384,9 @@ mod tests {
         }
         turn.append(&body(""), None).await.unwrap();
         turn.append(&body("hello"), Some(5)).await.unwrap();
-        let late = session.turn(&registry, Claim::At(0)).await.err().unwrap();
-        assert_eq!((late.kind(), turn.offset()), (ErrorKind::RangeInvalid, 5));
+        let late = poll_immediate(Box::pin(session.turn(&registry, Claim::At(0)))).await;
+        let told = late.expect("an answer at once").err().unwrap();
+        assert_eq!((told.kind(), turn.offset()), (ErrorKind::RangeInvalid, 5));
         // One whose bytes do not come has lost its connection, for all that can be told.
         let silent = StreamBody::new(pending::<Result<Frame<Bytes>>>());
         let stopped = turn.append(&RequestBody::new(silent, Duration::from_secs(60)), None).await.unwrap_err();

@@ -1,7 +1,8 @@
-//! What a command costs: wall time, CPU time, peak resident memory. Taken by GNU time, so that a pipeline counts whole.
+//! What a line of shell costs, all its processes counted: times by bash, to the millisecond, and the largest memory that
+//! one of them held by GNU time.
 
+use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use crate::tool::{Result, command};
 
@@ -13,20 +14,23 @@ pub(crate) struct Cost {
     pub(crate) peak_mib: f64,
 }
 
-/// Runs a line of shell in `dir`; all its processes count.
+/// Runs `$LINE`, and leaves its own standard error alone.
+const TIMED: &str = r#"TIMEFORMAT='%R %U %S'
+{ time /usr/bin/time -f %M -o memory bash -euo pipefail -c "$LINE" 2>&3; } 3>&2 2>times"#;
+
+/// Runs the line in `dir`, with these variables.
 pub(crate) fn measure(line: &str, dir: &Path, variables: &[(&str, &str)]) -> Result<Cost> {
-    let report = dir.join("time");
-    let mut timed = command("/usr/bin/time", ["-f", "%U %S %M", "-o"]);
-    timed.arg(&report).args(["bash", "-euo", "pipefail", "-c", line]).current_dir(dir);
-    timed.envs(variables.iter().copied());
-    let start = Instant::now();
-    crate::tool::run(&mut timed)?;
-    let wall = start.elapsed().as_secs_f64();
-    let text = std::fs::read_to_string(&report).map_err(|error| format!("read the times: {error}"))?;
-    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let mut timed = command("bash", ["-c", TIMED]);
+    timed.current_dir(dir).env("LINE", line).envs(variables.iter().copied());
+    crate::tool::run(&mut timed).map_err(|error| format!("{line}\n{error}"))?;
+    let mut numbers = Vec::new();
+    for file in ["times", "memory"] {
+        let text = fs::read_to_string(dir.join(file)).map_err(|error| format!("read the {file}: {error}"))?;
+        numbers.extend(text.split_whitespace().filter_map(|word| word.parse::<f64>().ok()));
+    }
     match numbers[..] {
-        [user, system, peak_kib] => Ok(Cost { wall, cpu: user + system, peak_mib: peak_kib / 1024.0 }),
-        _ => Err(format!("GNU time wrote {text:?}")),
+        [wall, user, system, peak_kib] => Ok(Cost { wall, cpu: user + system, peak_mib: peak_kib / 1024.0 }),
+        _ => Err(format!("the times and the memory are {numbers:?}")),
     }
 }
 

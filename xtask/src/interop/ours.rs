@@ -19,10 +19,15 @@ pub(super) fn checks() -> Vec<Check> {
         check("skopeo and umoci read our layout", layout_is_read_by_others),
         check("docker-registry is asked once for each manifest and blob", one_request_each),
     ];
-    checks.extend(Kind::ALL.map(|kind| {
-        let name = format!("gantri pushes into {} and skopeo pulls the same bytes", kind.name());
-        check(name, move |stage| pushed(stage, kind))
-    }));
+    for kind in Kind::ALL {
+        let name = kind.name();
+        checks.push(check(format!("gantri pushes into {name} and skopeo pulls the same bytes"), move |stage| {
+            moved(stage, kind, "push", &format!("oci:{}:v1", text(&stage.made())))
+        }));
+        checks.push(check(format!("gantri copies from docker-registry into {name}, the same bytes"), move |stage| {
+            moved(stage, kind, "copy", &stage.image())
+        }));
+    }
     checks
 }
 
@@ -83,12 +88,12 @@ fn one_request_each(stage: &Stage) -> Result<String> {
     Err(format!("{total} requests for {blobs} blobs:\n    {}", asked.join("\n    ")))
 }
 
-fn pushed(stage: &Stage, kind: Kind) -> Result<String> {
-    let dir = stage.fresh(&format!("pushed-{}", kind.name()))?;
+/// Ours moves the image from there into an empty registry, skopeo takes it out.
+fn moved(stage: &Stage, kind: Kind, verb: &str, from: &str) -> Result<String> {
+    let dir = stage.fresh(&format!("{verb}-{}", kind.name()))?;
     let server = Server::start(kind, &dir)?;
     let image = format!("{}/{NAME}:v1", server.host);
-    let made = format!("oci:{}:v1", text(&stage.made()));
-    run(&mut command(&stage.gantri, ["push", "--quiet", &made, &image]))?;
+    run(&mut command(&stage.gantri, [verb, "--quiet", from, &image]))?;
     let back = dir.join("back");
     let to = format!("oci:{}:v1", text(&back));
     stage.skopeo(&["copy", "--src-tls-verify=false", &format!("docker://{image}"), &to])?;

@@ -1,5 +1,6 @@
 //! `serve`: one line when it is ready, a clean end when it is told, and what was pushed is there the next time.
 
+use std::fs;
 use std::time::Duration;
 
 use test_support::Running;
@@ -66,6 +67,64 @@ fn it_listens_on_loopback_unless_it_is_told() {
     let scene = scene();
     let help = scene.run(["serve", "--help"]).stdout;
     assert!(help.contains("[default: 127.0.0.1:5000]"), "{help}");
+    for listen in ["0.0.0.0:0", "[::]:0", "203.0.113.7:5000"] {
+        let refusal = scene.refuses(["serve", "--listen", listen]);
+        let told = format!("--listen {listen}: other machines could read and write without a password");
+        assert_eq!((refusal.code, refusal.error.as_str()), (2, told.as_str()));
+        assert!(refusal.hint.unwrap().contains("--allow-anonymous-remote"));
+    }
+}
+
+/// `ann` with the password `secret`, at the lowest cost.
+const USERS: &str = "# users\nann:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
+
+/// `ann:wrong` and `ann:secret`, as docker's configuration has them.
+const ANN_WRONG: &str = "YW5uOndyb25n";
+const ANN_SECRET: &str = "YW5uOnNlY3JldA==";
+
+/// Passwords by each request and by token, from docker's configuration as every user has it.
+#[test]
+fn only_users_are_served_who_say_who_they_are() {
+    for auth in [&[][..], &["--auth", "token"]] {
+        let scene = scene();
+        trees(&scene);
+        prints(&scene, &["build", "oci:images:v1", "base"]);
+        fs::write(scene.path("users"), USERS).unwrap();
+        let (_running, host) = serve(&scene, &[&["--htpasswd", "users"], auth].concat());
+        let app = format!("{host}/app:v1");
+        let log_in = |pair: &str| {
+            fs::create_dir_all(scene.home(".docker")).unwrap();
+            let config = format!(r#"{{"auths":{{"{host}":{{"auth":"{pair}"}}}}}}"#);
+            fs::write(scene.home(".docker/config.json"), config).unwrap();
+        };
+        assert_eq!(scene.run(["push", "oci:images:v1", &app]).code, Some(4));
+        log_in(ANN_WRONG);
+        assert_eq!(scene.run(["push", "oci:images:v1", &app]).code, Some(4));
+        log_in(ANN_SECRET);
+        prints(&scene, &["push", "oci:images:v1", &app]);
+        assert_eq!(prints(&scene, &["tags", &format!("{host}/app")]), "v1\n");
+    }
+}
+
+#[test]
+fn users_that_can_not_be_read_are_told_at_once() {
+    let scene = scene();
+    fs::write(scene.path("md5"), "ann:$apr1$abc$secret\n").unwrap();
+    fs::write(scene.path("users"), USERS).unwrap();
+    scene.refuses(["serve", "--htpasswd", "md5"]).is(
+        1,
+        "read md5: users: line 1: not a bcrypt hash, the only kind that is understood (make one with `htpasswd -B`)",
+        "",
+    );
+    scene.refuses(["serve", "--htpasswd", "absent"]).is(
+        1,
+        "read absent: htpasswd file: No such file or directory (os error 2)",
+        "",
+    );
+    assert_eq!(scene.refuses(["serve", "--auth", "token"]).code, 2);
+    let nowhere = scene.refuses(["serve", "--htpasswd", "users", "--auth", "token", "--listen", "0.0.0.0:0"]);
+    assert_eq!(nowhere.code, 2);
+    assert_eq!(scene.refuses(["serve", "--url", "registry.example"]).code, 2);
 }
 
 #[test]

@@ -115,6 +115,10 @@ impl<R: Pull> Pull for Fallback<R> {
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         relay::blob(self.mirrors.clone(), self.origin.clone(), repo, digest, range).await
     }
+
+    fn guards_content(&self) -> bool {
+        self.origin.guards_content()
+    }
 }
 
 /// What the first mirror says that can; `None` if it is for the origin to say.

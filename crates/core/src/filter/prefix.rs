@@ -62,6 +62,10 @@ impl<R: Pull> Pull for Prefix<R> {
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         self.inner.blob(&self.inwards(repo)?, digest, range).await
     }
+
+    fn guards_content(&self) -> bool {
+        self.inner.guards_content()
+    }
 }
 
 #[async_trait]

@@ -69,6 +69,10 @@ impl<R: Pull> Pull for Select<R> {
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         self.at(repo)?.blob(repo, digest, range).await
     }
+
+    fn guards_content(&self) -> bool {
+        self.inner.guards_content()
+    }
 }
 
 #[async_trait]

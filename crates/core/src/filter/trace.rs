@@ -71,6 +71,10 @@ impl<R: Pull> Pull for Trace<R> {
         let reader = told(span.clone(), self.inner.blob(repo, digest, range)).await?;
         Ok(reader.map_chunks(|chunks| Counted::bytes(chunks, span).boxed()))
     }
+
+    fn guards_content(&self) -> bool {
+        self.inner.guards_content()
+    }
 }
 
 #[async_trait]

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use gantri_spec::{ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector};
 
 use super::Memory;
-use crate::{BlobReader, ByteStream, Error, ErrorKind, Pull, Result};
+use crate::{BlobReader, ByteStream, Error, ErrorKind, MissingChildren, Pull, Result};
 
 /// Bytes a chunk of a blob's stream holds at most: small enough that hashing one does not hold up a reactor.
 const CHUNK: usize = 256 * 1024;
@@ -40,7 +40,7 @@ impl Pull for Memory {
     }
 
     fn guards_content(&self) -> bool {
-        true
+        self.missing_children == MissingChildren::Refused
     }
 }
 

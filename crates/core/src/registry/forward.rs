@@ -42,6 +42,7 @@ macro_rules! __forward {
     (
         { [$($generics:tt)*] $name:ty, $this:ident => $to:expr }
         $workflow:ident async { $($method:ident($($arg:ident: $from:ty),*) -> $answer:ty;)* }
+        $(says { $($word:ident() -> $said:ty;)* })?
     ) => {
         const _: () = {
             use $crate::__vocabulary::*;
@@ -53,6 +54,11 @@ macro_rules! __forward {
                     let $this = self;
                     $crate::$workflow::$method($to, $($arg),*).await
                 })*
+
+                $($(fn $word(&self) -> $said {
+                    let $this = self;
+                    $crate::$workflow::$word($to)
+                })*)?
             }
         };
     };

@@ -34,7 +34,5 @@ pub trait Pull: Debug + Send + Sync + 'static {
 
     /// Whether nobody but the registry itself writes what it holds: a manifest that it has, has its content then, whole, and
     /// a job need not look below it. A directory that other tools write to can't say so.
-    fn guards_content(&self) -> bool {
-        false
-    }
+    fn guards_content(&self) -> bool;
 }

@@ -15,6 +15,8 @@ macro_rules! __table {
             manifest(repo: &RepositoryName, at: &Selector) -> RawManifest;
             resolve_blob(repo: &RepositoryName, digest: &Digest) -> Descriptor;
             blob(repo: &RepositoryName, digest: &Digest, range: ByteRange) -> BlobReader;
+        } says {
+            guards_content() -> bool;
         } }
     };
     (Push, $then:ident! $args:tt) => {

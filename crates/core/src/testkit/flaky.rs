@@ -98,6 +98,10 @@ impl<R: Pull> Pull for Flaky<R> {
             _ => chunks,
         }))
     }
+
+    fn guards_content(&self) -> bool {
+        self.inner.guards_content()
+    }
 }
 
 impl<R: fmt::Debug> fmt::Debug for Flaky<R> {

@@ -1,9 +1,11 @@
 //! How a backend that lacks a feature has to say so, and what it does instead: a rule of its own for each, so that a
 //! profile that says too little or too much is found out.
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use futures_util::stream::TryStreamExt;
-use gantri_spec::{Algorithm, ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector};
+use gantri_spec::{
+    Algorithm, ByteRange, Descriptor, Digest, Manifest, MediaType, RawManifest, RepositoryName, Selector,
+};
 
 use super::profile::in_sha512;
 use super::suite::{assert_kind, repo, tag};
@@ -23,11 +25,12 @@ impl Feature {
             Self::EndpointNames => refuses_names_like_endpoints(registry).await,
             Self::Sha512Manifests => refuses_manifests_of_sha512(registry).await,
             Self::EarlierSessions => knows_the_latest_session_alone(registry).await,
-            Self::CommitMismatch => refuses_a_wrong_commit_as(registry, ErrorKind::UploadInvalid).await,
+            Self::CommitMismatch => refuses_a_wrong_commit_in_other_words(registry).await,
             Self::RefusedCommitEnds => goes_on_after_a_refused_commit(registry).await,
             Self::RacingCommits => one_commit_of_two_succeeds(registry).await,
             Self::LayersElsewhere => wants_layers_from_elsewhere(registry).await,
             Self::Ambiguity => takes_image_and_index_in_one(registry).await,
+            Self::UntagAtOnce => shows_nothing_else_while_it_untags(registry).await,
             Self::OddManifests => breaks_down_over_odd_manifests(registry).await,
             Self::Push
             | Self::Repositories
@@ -163,9 +166,10 @@ async fn knows_the_latest_session_alone(registry: &Subject) -> Outcome {
     assert_blob(registry, "hello").await
 }
 
-/// Whatever it says, nothing is there under either name.
-async fn refuses_a_wrong_commit_as(registry: &Subject, kind: ErrorKind) -> Outcome {
-    assert_kind(started(registry, "hullo").await?.commit(&Digest::of(b"hello")).await, &[kind]);
+/// Whatever it says of the upload, nothing is there under either name.
+async fn refuses_a_wrong_commit_in_other_words(registry: &Subject) -> Outcome {
+    let refusal = started(registry, "hullo").await?.commit(&Digest::of(b"hello")).await;
+    assert_kind(refusal, &[ErrorKind::UploadInvalid, ErrorKind::UploadUnknown]);
     for digest in [Digest::of(b"hello"), Digest::of(b"hullo")] {
         let fetched = registry.blob(&here(), &digest, ByteRange::Full).await;
         assert_kind(fetched, &[ErrorKind::BlobUnknown, ErrorKind::RepositoryUnknown]);
@@ -225,4 +229,33 @@ async fn breaks_down_over_odd_manifests(registry: &Subject) -> Outcome {
         assert_kind(registry.manifest(&here(), &Selector::Digest(digest)).await, &[ErrorKind::Unavailable]);
     }
     Ok(())
+}
+
+/// Who reads meanwhile sees the manifest, or an index of nothing, or that there is none; in the end the tag alone is gone.
+async fn shows_nothing_else_while_it_untags(registry: &Subject) -> Outcome {
+    let content = image().tag("v1", "app");
+    let app = content.raw("app");
+    for _ in 0..10 {
+        registry.hold(&content).await?;
+        let (v1, at) = (tag("v1"), Selector::Tag(tag("v1")));
+        let reads = join_all((0..4).map(|_| registry.manifest(content.here(), &at)));
+        let (untagged, reads) = join(registry.delete_tag(content.here(), &v1), reads).await;
+        untagged?;
+        for read in reads {
+            match read {
+                Ok(shown) if shown.digest() == app.digest() => {}
+                Ok(shown) => assert!(is_nothing(&shown), "{shown:?}"),
+                Err(error) => assert_kind(Err::<(), _>(error), NO_MANIFEST),
+            }
+        }
+        assert_kind(registry.manifest(content.here(), &at).await, NO_MANIFEST);
+        assert_eq!(registry.manifest(content.here(), &content.at("app")).await?.bytes(), app.bytes());
+    }
+    Ok(())
+}
+
+const NO_MANIFEST: &[ErrorKind] = &[ErrorKind::ManifestUnknown, ErrorKind::RepositoryUnknown];
+
+fn is_nothing(manifest: &RawManifest) -> bool {
+    matches!(manifest.parse(), Ok(Manifest::Index(index)) if index.manifests.is_empty())
 }

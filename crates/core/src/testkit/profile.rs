@@ -63,6 +63,8 @@ pub enum Feature {
     /// Asked for a manifest that is a blob, or by an algorithm that it does not know, it says that there is none.
     /// Distribution 2.8 breaks down (500).
     OddManifests = 1 << 24,
+    /// A tag taken away in one step. Where distribution 2.8 takes none away, a manifest of nothing stands under it first.
+    UntagAtOnce = 1 << 25,
 }
 
 /// The features that a backend has.

@@ -11,8 +11,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use gantri::remote::HttpVersion;
+use gantri::server::access::{Basic, Permissions, Tokens, Users};
 use gantri::server::{Server, ServerOptions};
-use gantri::{Layout, Memory, Registry, Remote};
+use gantri::{Credential, Layout, Memory, Registry, Remote};
 use gantri_core::registry_suite;
 use gantri_core::testkit::{Feature, Profile, Subject};
 use tokio::task::JoinSet;
@@ -45,6 +46,36 @@ registry_suite! {
 registry_suite! {
     remote_server_tree_http2 => async { served_tree(HttpVersion::Http2).await };
     profile: Profile::FULL;
+}
+
+registry_suite! {
+    remote_server_memory_basic => async {
+        guarded(ServerOptions::default().with_access(Basic::new(users(), Permissions::users()))).await
+    };
+    profile: Profile::FULL;
+}
+
+registry_suite! {
+    remote_server_memory_token => async {
+        guarded(ServerOptions::default().with_access(Tokens::new(users(), Permissions::users()).unwrap())).await
+    };
+    // A mount from wherever would tell who asks what lies where he may not look (R6).
+    profile: Profile::FULL.without(Feature::MountAnywhere);
+}
+
+/// `ann` with the password `secret`, at the lowest cost.
+fn users() -> Users {
+    Users::parse("ann:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW").unwrap()
+}
+
+/// A server that asks who is there, and a client that has something to answer.
+async fn guarded(options: ServerOptions) -> Subject {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), Arc::new(Memory::new()), options).await.unwrap();
+    let host = server.local_addr().to_string().parse().unwrap();
+    let remote = Remote::builder(host).credentials(Arc::new(Credential::basic("ann", "secret"))).build().unwrap();
+    let mut running = JoinSet::new();
+    running.spawn(server.run(std::future::pending()));
+    Subject::new(remote).holding(running)
 }
 
 async fn served_layout(version: HttpVersion) -> Subject {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod auth;
 mod blobs;
 mod copy;
@@ -13,5 +14,6 @@ mod pairs;
 mod pull;
 mod table;
 mod tags;
+mod walk;
 mod world;
 mod writing;

@@ -99,4 +99,8 @@ impl Pull for Directory {
         let descriptor = Descriptor::of(MediaType::OCI_CONFIG, &config);
         Ok(BlobReader::new(descriptor, ByteRange::Full, once(async move { Ok(config) }).boxed()))
     }
+
+    fn guards_content(&self) -> bool {
+        false
+    }
 }

@@ -1,7 +1,7 @@
 //! Plain files as an artifact, and back: what `oras` pushes and pulls.
 //!
 //! Decides what the manifest of an artifact looks like (image-spec 1.1: an artifact type, an empty config, a titled layer a
-//! file); how files are read is [`file`], how they come back is [`unpack`].
+//! file); how files are read is `file.rs`, how they come back is `unpack.rs`.
 
 mod directory;
 mod file;

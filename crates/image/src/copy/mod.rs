@@ -1,8 +1,8 @@
 //! Images, indexes and artifacts from any registry into any other.
 //!
 //! This file is what callers see: items, options, and the two ways to go through them. One item's way is
-//! [`trip`], how its blobs arrive is [`transfer`](crate::transfer), what a manifest leads to is [`graph`](crate::graph),
-//! and which entries of an index are meant is [`subset`].
+//! `trip.rs`, how its blobs arrive is `transfer.rs`, what a manifest leads to is `graph.rs`,
+//! and which entries of an index are meant is `subset.rs`.
 
 mod referrers;
 mod subset;

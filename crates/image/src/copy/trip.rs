@@ -311,7 +311,8 @@ impl<'a> Trip<'a> {
         let Place { registry, repo, .. } = &self.item.target;
         match registry.resolve_manifest(repo, at).await {
             Ok(found) => Ok(Some(found)),
-            Err(error) if is_absent(error.kind()) => Ok(None),
+            // Artifactory says 403 of what is not there; whoever may not write is told so when he does.
+            Err(error) if is_absent(error.kind()) || error.kind() == ErrorKind::Denied => Ok(None),
             Err(error) => Err(error.during(format_args!("target: manifest {at}"))),
         }
     }

@@ -146,13 +146,16 @@ async fn a_file_that_changes_while_it_is_packed_is_an_error() {
     let path = dir.path().join("grows");
     fs::write(&path, vec![7; 64 << 20]).unwrap();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let (tell, told) = std::sync::mpsc::channel();
     let writer = std::thread::spawn(move || {
         let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
         while stopped.try_recv().is_err() {
             std::io::Write::write_all(&mut file, b"more").unwrap();
+            let _ = tell.send(());
             std::thread::yield_now();
         }
     });
+    told.recv().unwrap();
     let error = Layer::pack(dir.path(), std::env::temp_dir(), PackOptions::default()).await.unwrap_err();
     stop.send(()).unwrap();
     writer.join().unwrap();

@@ -8,7 +8,7 @@ use crate::untag::without_mark;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Change {
     /// This one is on it.
-    Add(Descriptor),
+    Add(Box<Descriptor>),
     /// This one is not.
     Remove(Digest),
 }
@@ -21,7 +21,7 @@ pub(super) fn merge(current: Option<&Index>, changes: &[Change]) -> Option<Index
     for change in changes {
         match change {
             Change::Add(wanted) if index.manifests.iter().any(|listed| listed.digest == wanted.digest) => {}
-            Change::Add(wanted) => index.manifests.push(wanted.clone()),
+            Change::Add(wanted) => index.manifests.push((**wanted).clone()),
             Change::Remove(unwanted) => index.manifests.retain(|listed| listed.digest != *unwanted),
         }
     }
@@ -31,7 +31,7 @@ pub(super) fn merge(current: Option<&Index>, changes: &[Change]) -> Option<Index
 /// The changes that bring back, for another round, what has been seen on the list, but for what is unwanted: whoever
 /// writes over us may not have read it.
 pub(super) fn keep(seen: &Index, changes: &[Change]) -> Vec<Change> {
-    seen.manifests.iter().cloned().map(Change::Add).chain(changes.iter().cloned()).collect()
+    seen.manifests.iter().cloned().map(Box::new).map(Change::Add).chain(changes.iter().cloned()).collect()
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     }
 
     fn add(name: &str) -> Change {
-        Change::Add(entry(name))
+        Change::Add(Box::new(entry(name)))
     }
 
     fn remove(name: &str) -> Change {
@@ -83,7 +83,7 @@ mod tests {
         let mut current = index(&["a"]);
         current.manifests[0].annotations.insert("theirs".to_owned(), "1".to_owned());
         current.annotations.insert("theirs".to_owned(), "2".to_owned());
-        let merged = merge(Some(&current), &[Change::Add(entry("a")), add("b")]).unwrap();
+        let merged = merge(Some(&current), &[add("a"), add("b")]).unwrap();
         assert_eq!(merged.manifests[0], current.manifests[0]);
         assert_eq!(merged.annotations, current.annotations);
     }

@@ -90,9 +90,9 @@ impl Remote {
         let first = match listed.try_next().await {
             Ok(first) => first,
             Err(error) => {
-                let Some(lasting) = without_api(&error) else { return Err(error) };
-                tracing::debug!(%error, ?lasting, "no referrers api");
-                if lasting == Lasting::Yes && self.lists_referrers(&repo) == Shown::Nothing {
+                let Some(remember) = without_api(&error) else { return Err(error) };
+                tracing::debug!(%error, ?remember, "no referrers api");
+                if remember == Lasting::Yes && self.lists_referrers(&repo) == Shown::Nothing {
                     self.shows_referrers(&repo, Shown::No);
                 }
                 return Ok(None);
@@ -181,7 +181,9 @@ impl Remote {
             return Ok(Found::Subject);
         }
         match found.parse() {
-            Ok(Manifest::Index(index)) if *found.media_type() == MediaType::OCI_INDEX => Ok(Found::Index(index)),
+            Ok(Manifest::Index(index)) if *found.media_type() == MediaType::OCI_INDEX => {
+                Ok(Found::Index(Box::new(index)))
+            }
             _ => Ok(Found::Other(format!("{} {}", found.media_type(), found.digest()))),
         }
     }
@@ -190,7 +192,7 @@ impl Remote {
 /// What a tag of the scheme points at.
 enum Found {
     Nothing,
-    Index(Index),
+    Index(Box<Index>),
     /// The subject itself, under a tag that nobody set.
     Subject,
     /// Something of somebody's that is no list.
@@ -221,7 +223,6 @@ enum Lasting {
 
 /// Whether a refusal says that there is no API (H10).
 fn without_api(error: &Error) -> Option<Lasting> {
-    let unchallenged = std::error::Error::source(error).is_some_and(|source| source.is::<Unchallenged>());
     // A registry that knows the route may not know the repository (or hide it): that says nothing about the others.
     let of_content = |code: &ErrorCode| matches!(code, ErrorCode::NameUnknown | ErrorCode::ManifestUnknown);
     match error.status().map(|status| status.as_u16()) {
@@ -230,7 +231,7 @@ fn without_api(error: &Error) -> Option<Lasting> {
         // Quay; but the digest may be one that it does not know.
         Some(400) => Some(Lasting::No),
         // Old Harbor.
-        Some(401) if unchallenged => Some(Lasting::No),
+        Some(401) if Unchallenged::is_behind(error) => Some(Lasting::No),
         _ if error.kind() == ErrorKind::NotARegistry => Some(Lasting::No),
         _ => None,
     }

@@ -25,7 +25,7 @@ impl Remote {
     /// `Conflict` if something else stands under the tag, or others keep writing over it; `Unsupported` if the registry
     /// can't keep the tag.
     pub(crate) async fn enlist(&self, repo: &RepositoryName, subject: &Digest, referrer: Descriptor) -> Result<()> {
-        self.change_list(repo, subject, Change::Add(referrer)).await
+        self.change_list(repo, subject, Change::Add(Box::new(referrer))).await
     }
 
     /// Takes a manifest off the list of its subject's referrers.
@@ -37,9 +37,6 @@ impl Remote {
     }
 
     /// The subject of a manifest, and how it is listed, if it is the tag scheme that lists it.
-    ///
-    /// # Errors
-    /// `ManifestUnknown` if there is no such manifest.
     pub(crate) async fn listed_under_tag(
         &self,
         repo: &RepositoryName,
@@ -50,10 +47,7 @@ impl Remote {
         }
         let manifest = match self.manifest(repo, &digest.clone().into()).await {
             Ok(manifest) => manifest,
-            Err(error) if matches!(error.kind(), ErrorKind::ManifestUnknown | ErrorKind::RepositoryUnknown) => {
-                return Err(error.during(format_args!("delete {}", self.manifest_name(repo, &digest.clone().into()))));
-            }
-            // What can't be read any more may still be deleted.
+            // What can't be read any more may still be deleted; whether it is there at all is for the delete to say.
             Err(error) => {
                 tracing::debug!(%digest, %error, "deleted without a look at its subject");
                 return Ok(None);
@@ -85,7 +79,7 @@ impl Remote {
                 Found::Subject => return Err(no_tag(tag)),
                 Found::Other(other) => return Err(in_the_way(&other)),
             };
-            let Some(next) = merge(current.as_ref(), &changes) else { return Ok(()) };
+            let Some(next) = merge(current.as_deref(), &changes) else { return Ok(()) };
             if round == limits.referrers_rounds {
                 break;
             }

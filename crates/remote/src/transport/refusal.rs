@@ -38,6 +38,13 @@ pub(super) async fn of_status(mut response: Response, request: About<'_>, limits
 #[derive(Debug)]
 pub(crate) struct Unchallenged;
 
+impl Unchallenged {
+    /// Whether this is why a request was refused.
+    pub(crate) fn is_behind(error: &Error) -> bool {
+        std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Self>)
+    }
+}
+
 impl fmt::Display for Unchallenged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the registry names no way to log in")

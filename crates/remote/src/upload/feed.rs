@@ -53,14 +53,16 @@ impl Feed {
     /// Those of the body, as far as it has to be read for that.
     pub(super) async fn payload(&mut self, from: u64, to: u64) -> Result<Payload> {
         let length = to - from;
-        if self.replayable && to == self.blob.size {
+        let goes_on = self.window.reaches(from);
+        let all_that_is_left = to == self.blob.size && !goes_on;
+        if self.replayable && (all_that_is_left || length > self.memory) {
             return Ok(self.stream(from, length));
         }
-        if length > self.memory {
-            return if self.replayable { Ok(self.stream(from, length)) } else { self.rest(from, length) };
-        }
-        if !self.window.reaches(from) {
+        if !goes_on {
             self.window = Window::open(from, self.open(from)?);
+        }
+        if length > self.memory {
+            return Ok(self.rest(from, length));
         }
         let pieces = self.window.hold(from, to, to == self.blob.size).await;
         let pieces = pieces.inspect_err(|error| self.failure.note(error))?;
@@ -87,14 +89,11 @@ impl Feed {
     }
 
     /// All that is left of a body that can be read once, because the registry asks for larger chunks than are held.
-    fn rest(&mut self, from: u64, length: u64) -> Result<Payload> {
-        if !self.window.reaches(from) {
-            self.window = Window::open(from, self.open(from)?);
-        }
+    fn rest(&mut self, from: u64, length: u64) -> Payload {
         let failure = self.failure.clone();
         let chunks = std::mem::take(&mut self.window).into_rest(from);
         let mut chunks = Some(last_held_back(chunks.inspect_err(move |error| failure.note(error)).boxed()));
-        Ok(Payload::stream(length, false, move || chunks.take().ok_or_else(read_already)))
+        Payload::stream(length, false, move || chunks.take().ok_or_else(read_already))
     }
 
     fn open(&self, from: u64) -> Result<ByteStream> {

@@ -1,4 +1,4 @@
-//! Blobs into a registry over HTTP: whole ([`put`]), from another repository ([`mount`]), or in steps ([`RemoteUpload`]).
+//! Blobs into a registry over HTTP: whole ([`put()`]), from another repository ([`mount()`]), or in steps ([`RemoteUpload`]).
 //!
 //! | file | decides |
 //! | --- | --- |

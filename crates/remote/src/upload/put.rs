@@ -87,6 +87,9 @@ impl<'a> Put<'a> {
             };
             tracing::debug!(blob = %self.blob.digest, ?event, "upload");
             self.machine.on(event).map_err(|stop| self.stopped(stop))?;
+            if self.machine.is_gone() {
+                self.session = None;
+            }
         }
     }
 

@@ -227,6 +227,11 @@ impl Machine {
         !matches!(self.state, State::Unstarted | State::Gone | State::Done)
     }
 
+    /// Whether the registry has said that it does not know the session.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state == State::Gone
+    }
+
     /// Steps in a row that brought nothing.
     pub(crate) fn stalls(&self) -> u32 {
         self.stalls

@@ -68,9 +68,9 @@ async fn a_tag_goes_alone_where_only_digests_can_be_deleted() {
     assert_eq!(tiny.manifests(), 1, "nothing is left behind");
     let expected = [
         "DELETE v1",
-        "GET v1",
-        // The rehearsal, without the tag.
+        // Does it delete by digest? Is there such a tag? Then the rehearsal, without the tag.
         "DELETE digest",
+        "GET v1",
         "PUT digest",
         "DELETE digest",
         "PUT v1",
@@ -89,7 +89,8 @@ async fn a_tag_goes_alone_where_only_digests_can_be_deleted() {
 /// Where nothing can be deleted, nothing is touched: the tag points where it did, and no rubbish is left.
 #[tokio::test]
 async fn a_tag_is_left_alone_where_nothing_can_be_deleted() {
-    let cases: [(&str, fn(&Seen) -> Option<Reply>); 3] = [
+    type Hook = fn(&Seen) -> Option<Reply>;
+    let cases: [(&str, Hook); 3] = [
         ("405", |seen| (seen.method == "DELETE").then(|| refusal(405, "UNSUPPORTED"))),
         ("400", |seen| (seen.method == "DELETE").then(|| refusal(400, "UNSUPPORTED"))),
         ("405 by tag, 403 by digest", |seen| {
@@ -105,7 +106,7 @@ async fn a_tag_is_left_alone_where_nothing_can_be_deleted() {
         let unsupported = error.kind() == ErrorKind::Unsupported;
         assert_eq!(unsupported, !name.contains("403"), "{name}: {error}");
         assert_eq!(error.hint().is_some_and(|hint| hint.contains("removes no single tag")), unsupported, "{name}");
-        assert_eq!(steps(&script), ["DELETE v1", "GET v1", "DELETE digest"], "{name}");
+        assert_eq!(steps(&script), ["DELETE v1", "DELETE digest"], "{name}");
         assert_eq!(tiny.tags()["v1"], app().digest().as_str(), "{name}");
         assert_eq!(tiny.manifests(), 1, "{name}");
     }

@@ -139,7 +139,7 @@ async fn odd_lists_are_read_as_far_as_they_make_sense() {
     for (body, expected) in [
         (r#"{"name":"a/b","tags":null}"#, vec![]),
         (r#"{"name":"a/b"}"#, vec![]),
-        (r#"{"tags":["ok","not ok!","-no","fine"]}"#, vec!["ok", "fine"]),
+        (r#"{"tags":["ok","not ok!","-no","fine"]}"#, vec!["fine", "ok"]),
         (r#"{"tags":["v1"],"manifest":{"sha256:x":{}},"child":[]}"#, vec!["v1"]),
     ] {
         let script = Script::new(move |_, _| Reply::ok(body));

@@ -169,3 +169,14 @@ async fn an_error_body_is_read_as_far_as_its_bound() {
     assert_eq!(remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(script.count(), 5);
 }
+
+/// H25: a body that breaks off is a try like any other; the two do not multiply.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_counts_as_a_try() {
+    let script = Script::new(|_, before| match before % 2 {
+        0 => Reply::status(503),
+        _ => Reply::status(200).header("content-type", INDEX).cut(&BODY.into(), 5),
+    });
+    let error = remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err();
+    assert_eq!((error.kind(), script.count()), (ErrorKind::Unavailable, 5), "{error}");
+}

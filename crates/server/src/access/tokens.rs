@@ -20,7 +20,7 @@ use super::basic::REALM;
 use super::key::Key;
 use super::{Access, Asked, Caller, Decision, Issued, Permissions, Secret, Users};
 
-/// Asks for a token with each request, and gives tokens at [`TOKEN_PATH`].
+/// Asks for a token with each request, and gives tokens at `/token`.
 pub struct Tokens {
     users: Users,
     permissions: Permissions,

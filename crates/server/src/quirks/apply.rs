@@ -55,7 +55,7 @@ impl Quirks {
         mut asked: Endpoint,
         head: &Parts,
         body: RequestBody,
-    ) -> Result<(Endpoint, RequestBody), Response> {
+    ) -> Result<(Endpoint, RequestBody), Box<Response>> {
         let mut body = body;
         for quirk in &self.set {
             asked = self.to_request(*quirk, asked, head, &body)?;
@@ -87,29 +87,29 @@ impl Quirks {
         asked: Endpoint,
         head: &Parts,
         body: &RequestBody,
-    ) -> Result<Endpoint, Response> {
+    ) -> Result<Endpoint, Box<Response>> {
         match (quirk, asked) {
             (Quirk::Throttled(times), _) if self.throttled.fetch_add(1, Ordering::Relaxed) < times => {
-                Err(with(refused(ErrorCode::TooManyRequests), header::RETRY_AFTER, "1"))
+                Err(Box::new(with(refused(ErrorCode::TooManyRequests), header::RETRY_AFTER, "1")))
             }
             (Quirk::LocationState, asked) if upload_id(&asked).is_some_and(|id| !has_state(head, id)) => {
-                Err(refused(ErrorCode::BlobUploadUnknown))
+                no(ErrorCode::BlobUploadUnknown.status(), ErrorCode::BlobUploadUnknown)
             }
             (Quirk::SessionLost(bytes), asked) if upload_id(&asked).is_some_and(|id| self.is_lost(id, bytes)) => {
-                Err(refused(ErrorCode::BlobUploadUnknown))
+                no(ErrorCode::BlobUploadUnknown.status(), ErrorCode::BlobUploadUnknown)
             }
             (Quirk::ChunkMinLength(least), asked)
                 if upload_id(&asked).is_some_and(|id| self.is_short(id, least, &asked, body)) =>
             {
-                Err(refused(ErrorCode::RangeInvalid))
+                no(ErrorCode::RangeInvalid.status(), ErrorCode::RangeInvalid)
             }
             (Quirk::BodyTooLarge(most), _) if body.length().is_some_and(|length| length > most) => {
-                Err(answered(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid))
+                no(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid)
             }
             (Quirk::ChunkOutOfRange(most), Endpoint::WriteUpload { .. })
                 if body.length().is_none_or(|length| length > most) =>
             {
-                Err(refused(ErrorCode::RangeInvalid))
+                no(ErrorCode::RangeInvalid.status(), ErrorCode::RangeInvalid)
             }
             (quirk, asked) => rewritten(quirk, asked),
         }
@@ -150,19 +150,18 @@ impl Quirks {
 }
 
 /// Quirks that need to know no more than what is asked.
-fn rewritten(quirk: Quirk, asked: Endpoint) -> Result<Endpoint, Response> {
+fn rewritten(quirk: Quirk, asked: Endpoint) -> Result<Endpoint, Box<Response>> {
     match (quirk, asked) {
         (Quirk::NoReferrersApi | Quirk::ReferrersTagIsSubject, Endpoint::Referrers { .. }) => {
-            Err(answered(StatusCode::NOT_FOUND, ErrorCode::Unsupported))
+            no(StatusCode::NOT_FOUND, ErrorCode::Unsupported)
         }
         (Quirk::ReferrersNotAcceptable, Endpoint::Referrers { .. }) => {
-            Err(answered(StatusCode::NOT_ACCEPTABLE, ErrorCode::Unsupported))
-        }
-        (Quirk::ReferrersBadRequest, Endpoint::Referrers { .. }) => {
-            Err(answered(StatusCode::BAD_REQUEST, ErrorCode::Unsupported))
+            no(StatusCode::NOT_ACCEPTABLE, ErrorCode::Unsupported)
         }
         (Quirk::ReferrersUnauthorized, Endpoint::Referrers { .. })
-        | (Quirk::MountUnauthorized, Endpoint::MountBlob { .. }) => Err(refused(ErrorCode::Unauthorized)),
+        | (Quirk::MountUnauthorized, Endpoint::MountBlob { .. }) => {
+            no(ErrorCode::Unauthorized.status(), ErrorCode::Unauthorized)
+        }
         (Quirk::ReferrersUnfiltered, Endpoint::Referrers { repo, digest, page, .. }) => {
             Ok(Endpoint::Referrers { repo, digest, artifact_type: None, page })
         }
@@ -176,18 +175,21 @@ fn rewritten(quirk: Quirk, asked: Endpoint) -> Result<Endpoint, Response> {
         | (Quirk::MountNotAllowed, Endpoint::MountBlob { .. })
         | (Quirk::DeleteNotAllowed, Endpoint::DeleteManifest { .. } | Endpoint::DeleteBlob { .. })
         | (Quirk::DeleteTagUnsupported, Endpoint::DeleteManifest { at: Selector::Tag(_), .. }) => {
-            Err(refused(ErrorCode::Unsupported))
+            no(ErrorCode::Unsupported.status(), ErrorCode::Unsupported)
         }
-        (Quirk::DeleteBadRequest, Endpoint::DeleteManifest { .. } | Endpoint::DeleteBlob { .. }) => {
-            Err(answered(StatusCode::BAD_REQUEST, ErrorCode::Unsupported))
+        (Quirk::ReferrersBadRequest, Endpoint::Referrers { .. })
+        | (Quirk::DeleteBadRequest, Endpoint::DeleteManifest { .. } | Endpoint::DeleteBlob { .. }) => {
+            no(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
         (Quirk::PageSizeRefused(most), Endpoint::Tags { page, .. } | Endpoint::Repositories { page })
             if page.n.is_some_and(|n| n > most) =>
         {
-            Err(answered(StatusCode::BAD_REQUEST, ErrorCode::Other("PAGINATION_NUMBER_INVALID".into())))
+            no(StatusCode::BAD_REQUEST, ErrorCode::Other("PAGINATION_NUMBER_INVALID".into()))
         }
-        (Quirk::MountDenied, Endpoint::MountBlob { .. }) => Err(refused(ErrorCode::Denied)),
-        (Quirk::MountNotFound, Endpoint::MountBlob { .. }) => Err(refused(ErrorCode::NameUnknown)),
+        (Quirk::MountDenied, Endpoint::MountBlob { .. }) => no(ErrorCode::Denied.status(), ErrorCode::Denied),
+        (Quirk::MountNotFound, Endpoint::MountBlob { .. }) => {
+            no(ErrorCode::NameUnknown.status(), ErrorCode::NameUnknown)
+        }
         (Quirk::MountStartsUpload, Endpoint::MountBlob { repo, .. }) => {
             Ok(Endpoint::StartUpload { repo, algorithm: None })
         }
@@ -196,7 +198,7 @@ fn rewritten(quirk: Quirk, asked: Endpoint) -> Result<Endpoint, Response> {
         }
         (Quirk::BlobsRedirected, Endpoint::Blob { repo, digest }) => {
             let location = format!("{STORAGE}{}", Endpoint::Blob { repo, digest }.target());
-            Err(with(empty(StatusCode::TEMPORARY_REDIRECT), header::LOCATION, &location))
+            Err(Box::new(with(empty(StatusCode::TEMPORARY_REDIRECT), header::LOCATION, &location)))
         }
         (_, asked) => Ok(asked),
     }
@@ -329,6 +331,10 @@ fn is_by_tag(asked: &Endpoint) -> bool {
         }
         _ => false,
     }
+}
+
+fn no<T>(status: StatusCode, code: ErrorCode) -> Result<T, Box<Response>> {
+    Err(Box::new(answered(status, code)))
 }
 
 fn refused(code: ErrorCode) -> Response {

@@ -14,8 +14,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::harness::{digest, head, parse_answer, read_answer, serve, serve_with};
+
+/// Longer than anything here takes, on a busy machine too.
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn http_2_is_spoken_to_who_knows_it_beforehand() {
@@ -156,7 +160,7 @@ async fn who_stops_reading_is_shown_out() {
 
     let _reads_nothing = served.raw(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
     // There is one place: this is answered when the first has given it up.
-    assert_eq!(served.get("GET /v2/").await.status, 200);
+    assert_eq!(timeout(SOON, served.get("GET /v2/")).await.unwrap().status, 200);
 
     let stream = TokioIo::new(TcpStream::connect(served.address).await.unwrap());
     let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
@@ -164,7 +168,7 @@ async fn who_stops_reading_is_shown_out() {
     tasks.spawn(connection);
     let get = Request::get(format!("http://x{target}")).body(Full::<Bytes>::default()).unwrap();
     let _takes_nothing = client.send_request(get).await.unwrap();
-    assert_eq!(served.get("GET /v2/").await.status, 200);
+    assert_eq!(timeout(SOON, served.get("GET /v2/")).await.unwrap().status, 200);
 }
 
 /// A server in a task, with what stops it.

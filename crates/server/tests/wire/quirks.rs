@@ -30,7 +30,7 @@ async fn referrer(served: &Served) -> (RawManifest, RawManifest) {
 
 #[test]
 fn all_are_all_and_each_is_there_once() {
-    let named: HashSet<_> = Quirk::ALL.iter().map(|quirk| std::mem::discriminant(quirk)).collect();
+    let named: HashSet<_> = Quirk::ALL.iter().map(std::mem::discriminant).collect();
     assert_eq!(named.len(), Quirk::ALL.len());
     let source = include_str!("../../src/quirks/mod.rs");
     let (variants, _) = source.split_once("impl Quirk").unwrap();
@@ -94,7 +94,7 @@ async fn the_digest_header_may_be_missing() {
             let body: &[u8] = if request.starts_with("PUT") { manifest.bytes() } else { b"" };
             let answer = served.ask(&request.replace("$D", manifest.digest().as_str()), &[OCI], body).await;
             assert!(answer.status < 300, "{quirk:?} {request}");
-            assert_eq!(answer.header("docker-content-digest") != "", is_there, "{quirk:?} {request}");
+            assert_eq!(!answer.header("docker-content-digest").is_empty(), is_there, "{quirk:?} {request}");
         }
     }
 }

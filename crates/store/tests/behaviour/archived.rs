@@ -7,13 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use gantri_core::spec::{
-    Algorithm, ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag,
-};
-use gantri_core::{
-    BlobBody, BlobReader, BlobUpload, Discover, Error, ErrorKind, Manage, Mount, Pull, Push, PutManifest, Result,
-    UploadSession,
-};
+use gantri_core::spec::{ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
+use gantri_core::{BlobReader, Discover, Pull, Result};
 use gantri_store::Archive;
 
 /// The archive of `layout` in this directory.
@@ -36,10 +31,6 @@ impl Archived {
     }
 }
 
-fn refused<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Unsupported, "an archive is read"))
-}
-
 #[async_trait]
 impl Pull for Archived {
     async fn resolve_manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<Descriptor> {
@@ -56,6 +47,10 @@ impl Pull for Archived {
 
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         self.archive().await?.blob(repo, digest, range).await
+    }
+
+    fn guards_content(&self) -> bool {
+        false
     }
 }
 
@@ -80,43 +75,5 @@ impl Discover for Archived {
         let (subject, wanted) = (subject.clone(), artifact_type.cloned());
         let listed = move |archive: Archive| archive.referrers(&repo, &subject, wanted.as_ref());
         stream::once(archive).map_ok(listed).try_flatten().boxed()
-    }
-}
-
-#[async_trait]
-impl Push for Archived {
-    async fn put_blob(&self, _: &RepositoryName, _: &Descriptor, _: BlobBody) -> Result<()> {
-        refused()
-    }
-
-    async fn mount_blob(&self, _: &RepositoryName, _: &Digest, _: Option<&RepositoryName>) -> Result<Mount> {
-        refused()
-    }
-
-    async fn start_upload(&self, _: &RepositoryName, _: Algorithm) -> Result<Box<dyn BlobUpload>> {
-        refused()
-    }
-
-    async fn resume_upload(&self, _: &RepositoryName, _: UploadSession) -> Result<Box<dyn BlobUpload>> {
-        refused()
-    }
-
-    async fn put_manifest(&self, _: &RepositoryName, _: &RawManifest, _: &[Tag]) -> Result<PutManifest> {
-        refused()
-    }
-}
-
-#[async_trait]
-impl Manage for Archived {
-    async fn delete_tag(&self, _: &RepositoryName, _: &Tag) -> Result<()> {
-        refused()
-    }
-
-    async fn delete_manifest(&self, _: &RepositoryName, _: &Digest) -> Result<()> {
-        refused()
-    }
-
-    async fn delete_blob(&self, _: &RepositoryName, _: &Digest) -> Result<()> {
-        refused()
     }
 }

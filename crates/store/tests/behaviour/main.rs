@@ -4,6 +4,7 @@
 
 mod archived;
 
+use gantri_core::filter::ReadOnly;
 use gantri_core::testkit::{Feature, Profile, Subject};
 use gantri_store::Layout;
 
@@ -29,7 +30,7 @@ gantri_core::registry_suite! {
     archive => async {
         let dir = tempfile::tempdir().unwrap();
         let behind = Layout::create(dir.path().join("layout")).await.unwrap();
-        Subject::new(Archived::new(dir.path())).seeded_by(behind).holding(dir)
+        Subject::new(ReadOnly::new(Archived::new(dir.path()))).seeded_by(behind).holding(dir)
     };
     profile: Profile::FULL
         .without(Feature::Push)

@@ -16,7 +16,7 @@ cases! { $ __manage_cases in manage needs [];
     a_deleted_tag_is_not_listed [DeleteTag],
     deleting_an_absent_tag_is_manifest_unknown [DeleteTag],
     a_deleted_tag_can_be_put_again [DeleteTag],
-    reads_of_a_tag_that_comes_and_goes_see_all_or_nothing [DeleteTag],
+    reads_of_a_tag_that_comes_and_goes_see_all_or_nothing [DeleteTag, UntagAtOnce],
     a_deleted_manifest_takes_its_tags_along [DeleteManifest, MoveTags],
     a_deleted_manifest_leaves_the_others [DeleteManifest],
     a_deleted_manifest_leaves_its_blobs [DeleteManifest],

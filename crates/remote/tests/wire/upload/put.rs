@@ -225,6 +225,7 @@ async fn a_lost_session_is_replaced_and_that_ends() {
             if expected { Ok(()) } else { Err(ErrorKind::UploadUnknown) }
         );
         assert_eq!(model.blob(&blob().digest).is_some(), expected);
+        assert!(!script.methods().contains("DELETE"), "there is nothing to cancel: {}", script.methods());
     }
     // What was read and is no longer held can't be begun anew.
     let faults = |method: &str, before| {

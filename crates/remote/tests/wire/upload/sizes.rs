@@ -1,6 +1,9 @@
 //! H17: what is too large for a registry is cut smaller, and that is remembered; `OCI-Chunk-Min-Length` is kept to.
 
-use gantri_core::{ErrorKind, Push};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gantri_core::{BlobBody, ErrorKind, Push};
 use gantri_spec::{Algorithm, Descriptor, MediaType};
 
 use super::model::{Model, blob, data, once, process, replayable};
@@ -20,7 +23,7 @@ async fn a_refused_size_is_halved_and_remembered() {
 
         let reversed: Vec<u8> = data().into_iter().rev().collect();
         let other = Descriptor::of(MediaType::OCTET_STREAM, &reversed);
-        remote.clone().put_blob(&repo(), &other, gantri_core::BlobBody::bytes(reversed)).await.unwrap();
+        remote.clone().put_blob(&repo(), &other, BlobBody::bytes(reversed)).await.unwrap();
         assert_eq!(model.steps()[9..], [&["HEAD", "POST"][..], &chunks].concat());
     }
 }
@@ -96,4 +99,19 @@ async fn what_can_be_read_once_and_is_not_held_is_not_sent_again() {
     let error = process(&script, 0).put_blob(&repo(), &blob(), once()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UploadInvalid);
     assert_eq!(script.methods(), "HEAD POST PATCH GET DELETE");
+}
+
+/// A source is opened once for all the chunks, not once for each: it may be another registry.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_goes_in_chunks_is_opened_once() {
+    let (model, script) = Model::new(|_, _| None).largest_body(40 << 10).script();
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&opened);
+    let body = BlobBody::reopen(move |offset| {
+        count.fetch_add(1, Ordering::SeqCst);
+        replayable().open(offset).unwrap()
+    });
+    process(&script, 0).put_blob(&repo(), &blob(), body).await.unwrap();
+    assert_eq!(model.blob(&blob().digest), Some(data()));
+    assert_eq!(opened.load(Ordering::SeqCst), 2, "for the refused whole, and for the chunks");
 }
