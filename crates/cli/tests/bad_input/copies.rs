@@ -247,7 +247,7 @@ fn a_layout_with_a_damaged_blob_is_not_pushed() {
     );
     // One that is too short is another case: its size is looked at before it is opened.
     fs::write(&file, &bytes[..50_000]).unwrap();
-    scene.refuses(["push", "oci:images:v1", &to]).is(1, "copy oci:images:v1 -> HOST/app:v1: source: push blob HOST/app@D1: digest D1: size 100206 expected, 50000 received", "");
+    scene.refuses(["push", "oci:images:v1", &to]).is(1, "copy oci:images:v1 -> HOST/app:v1: source: push blob HOST/app@D1: upload to HOST/app: digest D1: size 100206 expected, 50000 received", "");
     assert_eq!(target.tags("app"), "");
 }
 
@@ -265,7 +265,7 @@ fn an_archive_that_lies_is_not_copied() {
         let middle = flipped.len() / 2;
         flipped[middle] ^= 1;
         fs::write(scene.path("bad.tar"), flipped).unwrap();
-        let named = format!("copy {source}@D1 -> HOST/app:v1: source: push blob HOST/app@D2");
+        let named = format!("copy {source}@D1 -> HOST/app:v1: source: push blob HOST/app@D2: upload to HOST/app");
         scene.refuses(["push", &source, &to]).is(1, &format!("{named}: digest D2 expected, D3 received"), "");
         let cases: [(&[u8], &str, &str); 2] = [
             (&whole[..whole.len() / 2], "read bad.tar: byte ", ": it ends in the middle of an entry: it was cut off"),
@@ -349,7 +349,7 @@ fn a_file_that_changes_while_it_is_sent_is_not_kept() {
     });
     let repository = format!("{}/app", target.host());
     let refusal = scene.refusal(&scene.run(["blob", "put", &repository, "file"]));
-    refusal.is(1, "blob put HOST/app: push blob HOST/app@D1: digest D1 expected, D2 received", "");
+    refusal.is(1, "blob put HOST/app: push blob HOST/app@D1: upload to HOST/app: digest D1 expected, D2 received", "");
     assert!(!target.requests().iter().any(|request| request.method == "PUT" && request.body.len() == 1 << 20));
 }
 
@@ -434,7 +434,7 @@ fn what_is_not_there_is_not_deleted() {
     );
     scene.refuses(["delete", &format!("{app}@{}", gantri::Digest::of(b"x"))]).is(
         3,
-        "delete HOST/app@D1: delete manifest HOST/app@D1: app: manifest D1 unknown (404 MANIFEST_UNKNOWN)",
+        "delete HOST/app@D1: delete manifest HOST/app@D1: manifest HOST/app@D1: app: manifest D1 unknown (404 MANIFEST_UNKNOWN)",
         "",
     );
     scene.refuses(["blob", "delete", &format!("{app}@{}", gantri::Digest::of(b"x"))]).is(
