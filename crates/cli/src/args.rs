@@ -355,6 +355,12 @@ pub(crate) struct ServeArgs {
     /// Take manifests that name blobs and manifests which are not there
     #[arg(long)]
     pub(crate) allow_missing: bool,
+    /// Only hand out: refuse every push and delete
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Never move or remove a tag that is set, nor what it leads to
+    #[arg(long, conflicts_with = "read_only")]
+    pub(crate) immutable_tags: bool,
 }
 
 /// What users are asked for.

@@ -35,6 +35,7 @@ pub use manifest::config::{History, ImageConfig, RootFs, RuntimeConfig};
 pub use manifest::image::ImageManifest;
 pub use manifest::index::Index;
 pub use manifest::raw::{ManifestMismatch, RawManifest};
+pub use manifest::user::{InvalidUser, Principal, User};
 pub use manifest::{InvalidManifest, Manifest};
 pub use media_type::{Compression, MediaType};
 pub use name::host::{Host, InvalidHost};

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use gantri::core::filter::{Immutable, ReadOnly};
 use gantri::server::access::{Basic, Permissions, Tokens, Users};
 use gantri::server::{Server, ServerOptions};
 use gantri::{Error, ErrorKind, Layout, Memory, MissingChildren, Registry};
@@ -28,12 +29,23 @@ pub(crate) async fn run(args: ServeArgs, mut interrupt: Interrupt) -> Result<(),
         }
         None => Arc::new(Memory::new().with_missing_children(missing)),
     };
-    let server = Server::bind(address, registry, options).await?;
+    let server = Server::bind(address, guarded(&args, registry), options).await?;
     output::line(&server.url()).await?;
     let stop = async move {
         interrupt.cause().await;
     };
     Ok(server.run(stop).await?)
+}
+
+/// The registry with what may not be done to it.
+fn guarded(args: &ServeArgs, registry: Arc<dyn Registry>) -> Arc<dyn Registry> {
+    if args.read_only {
+        Arc::new(ReadOnly::new(registry))
+    } else if args.immutable_tags {
+        Arc::new(Immutable::new(registry))
+    } else {
+        registry
+    }
 }
 
 /// Where to listen: what other machines reach is not served to just anybody by accident (R10).

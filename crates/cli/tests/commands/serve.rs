@@ -61,6 +61,49 @@ fn memory_forgets() {
     );
 }
 
+/// (R10)
+#[test]
+fn what_is_read_only_is_handed_out_and_not_changed() {
+    let scene = scene();
+    trees(&scene);
+    prints(&scene, &["build", "oci:images:v1", "base"]);
+    let (running, host) = serve(&scene, &["registry"]);
+    let digest = prints(&scene, &["push", "oci:images:v1", &format!("{host}/app:v1")]);
+    running.terminate();
+    assert_eq!(running.end_within(SOON).code, Some(0));
+
+    let (_running, host) = serve(&scene, &["--read-only", "registry"]);
+    let app = format!("{host}/app:v1");
+    assert_eq!(prints(&scene, &["digest", &app]), digest);
+    prints(&scene, &["build", "oci:images:v2", "app"]);
+    for refused in [&["push", "oci:images:v2", &app][..], &["tag", &app, "v2"], &["delete", &app]] {
+        let refusal = scene.refuses(refused);
+        assert_eq!(refusal.code, 1, "{refused:?}: {}", refusal.error);
+        assert!(refusal.error.contains("(405 UNSUPPORTED)"), "{refused:?}: {}", refusal.error);
+    }
+    assert_eq!(prints(&scene, &["digest", &app]), digest);
+    assert_eq!(prints(&scene, &["tags", &format!("{host}/app")]), "v1\n");
+}
+
+#[test]
+fn a_tag_that_never_moves_stays_where_it_was() {
+    let scene = scene();
+    trees(&scene);
+    prints(&scene, &["build", "oci:images:v1", "base"]);
+    prints(&scene, &["build", "oci:images:v2", "app"]);
+    let (_running, host) = serve(&scene, &["--immutable-tags"]);
+    let (app, next) = (format!("{host}/app:v1"), format!("{host}/app:v2"));
+    let digest = prints(&scene, &["push", "oci:images:v1", &app]);
+    assert_eq!(prints(&scene, &["push", "oci:images:v1", &app]), digest, "the same again is no move");
+    let by_digest = format!("{host}/app@{}", digest.trim());
+    for refused in [&["push", "oci:images:v2", &app][..], &["delete", &app], &["delete", &by_digest]] {
+        let refusal = scene.refuses(refused);
+        assert!(refusal.code == 1 || refusal.code == 4, "{refused:?}: {} {}", refusal.code, refusal.error);
+    }
+    assert_eq!(prints(&scene, &["digest", &app]), digest);
+    prints(&scene, &["push", "oci:images:v2", &next]);
+}
+
 /// (R10) Nobody else on the network is served unless that is asked for.
 #[test]
 fn it_listens_on_loopback_unless_it_is_told() {

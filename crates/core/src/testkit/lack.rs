@@ -55,7 +55,13 @@ impl Feature {
             Self::Referrers => registry.referrers(&repo, &blob.digest, None).try_for_each(async |_| Ok(())).await,
             Self::Uploads => registry.start_upload(&repo, Algorithm::Sha256).await.map(drop),
             Self::Sha512 => registry.put_blob(&repo, &in_sha512(b"x"), BlobBody::bytes("x")).await,
-            Self::DeleteTag => registry.delete_tag(&repo, &tag("v1")).await,
+            Self::DeleteTag => {
+                let content = image().tag("v1", "app");
+                registry.hold(&content).await?;
+                let outcome = registry.delete_tag(content.here(), &tag("v1")).await;
+                assert_eq!(registry.resolve_manifest(content.here(), &at("v1")).await?.digest, content.digest("app"));
+                outcome
+            }
             Self::DeleteManifest => registry.delete_manifest(&repo, &blob.digest).await,
             Self::DeleteBlob => registry.delete_blob(&repo, &blob.digest).await,
             _ => registry.put_blob(&repo, &blob, BlobBody::bytes("x")).await,

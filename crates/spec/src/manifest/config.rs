@@ -158,7 +158,8 @@ pub struct History {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RuntimeConfig {
-    /// User, and maybe group, by name or number. Not checked here (M16).
+    /// User, and maybe group, by name or number, as it was written: parse it as a [`User`](crate::User) before anything
+    /// runs as it (M16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Ports, as `port/protocol`.

@@ -24,6 +24,7 @@ pub(crate) mod index;
 pub(crate) mod raw;
 mod shape;
 mod strict;
+pub(crate) mod user;
 
 /// A manifest, parsed.
 #[expect(
