@@ -209,7 +209,7 @@ pub enum ErrorKind {
     Protocol,
     /// Something answered, but it is no registry.
     NotARegistry,
-    /// One of our own bounds was hit; the message names it.
+    /// One of our own bounds was hit, or one that the other side keeps; the message names it.
     LimitExceeded,
     /// The file system, or a local process.
     Io,

@@ -204,6 +204,10 @@ impl Pull for WithoutReferrers {
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
         self.0.blob(repo, digest, range).await
     }
+
+    fn guards_content(&self) -> bool {
+        self.0.guards_content()
+    }
 }
 
 #[async_trait]

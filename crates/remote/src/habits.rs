@@ -1,5 +1,5 @@
-//! What a registry has shown of itself, so that nothing is tried in vain twice. It belongs to one [`Remote`], is shared by
-//! its clones, and is never written down: a registry may learn.
+//! What a registry has shown of itself, so that nothing is tried in vain twice. It belongs to one
+//! [`Remote`](crate::Remote), is shared by its clones, and is never written down: a registry may learn.
 //!
 //! Only what was seen is kept here; what follows from it is decided where it is asked for.
 

@@ -30,6 +30,7 @@ pub use self::content::Content;
 pub use self::flaky::{Fault, Flaky};
 pub use self::profile::{Feature, Profile};
 pub use self::subject::Subject;
+pub use self::suite::rules;
 pub use self::trial::{Broken, Outcome, Trial};
 
 /// Makes one test for each rule of the contract, named `<name>::<workflow>::<rule>`.

@@ -5,6 +5,7 @@
 
 mod filters;
 mod proxy;
+mod quirks;
 mod raw;
 
 use std::any::Any;

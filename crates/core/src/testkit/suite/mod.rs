@@ -13,6 +13,9 @@ macro_rules! cases {
 
             const ALWAYS: &[Feature] = &[$(Feature::$always),*];
 
+            pub const ALL: &[(&str, fn(Trial))] =
+                &[$((concat!(stringify!($module), "::", stringify!($case)), $case)),+];
+
             $(pub fn $case(trial: Trial) {
                 trial.run(&[ALWAYS, &[$($(Feature::$need),+)?]].concat(), super::$case);
             })+
@@ -43,7 +46,16 @@ use gantri_spec::{ByteRange, Digest, MediaType, RawManifest, RepositoryName, Sel
 
 pub use self::pull::ranges;
 pub use self::push::{blobs, manifests, mounts, uploads};
+use super::Trial;
 use crate::{ErrorKind, Pull, Registry, Result};
+
+/// Every rule with its name, for whoever makes no test of each: a backend in many variants, say.
+pub fn rules() -> impl Iterator<Item = (&'static str, fn(Trial))> {
+    let of_pull = [pull::cases::ALL, ranges::cases::ALL];
+    let of_push = [blobs::cases::ALL, uploads::cases::ALL, mounts::cases::ALL, manifests::cases::ALL];
+    let of_others = [discover::cases::ALL, manage::cases::ALL];
+    of_pull.into_iter().chain(of_push).chain(of_others).flatten().copied()
+}
 
 /// No such manifest: backends that can tell say that there is not even the repository.
 const NO_MANIFEST: &[ErrorKind] = &[ErrorKind::ManifestUnknown, ErrorKind::RepositoryUnknown];
