@@ -95,6 +95,7 @@ pub(crate) struct JobsArg {
 }
 
 /// How much of what is copied, and whether it is at all.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 #[derive(Args, Debug)]
 pub(crate) struct CopyArgs {
     #[command(flatten)]

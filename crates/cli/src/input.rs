@@ -15,7 +15,7 @@ const CHUNK: usize = 256 * 1024;
 /// A blob to be put.
 pub(crate) enum Input {
     /// A file: what it was when it was hashed, and its bytes, read when they are sent.
-    File(Descriptor, BlobBody),
+    File(Box<Descriptor>, BlobBody),
     /// Standard input, a pipe or a device: read once.
     Stream(ByteStream),
 }
@@ -41,7 +41,7 @@ impl Input {
                 let what = format!("{name}: its digest is {}, not {expected}", blob.digest);
                 Err(Error::new(ErrorKind::DigestMismatch, what))
             }
-            None => Ok(Self::File(blob, body(file.to_owned()))),
+            None => Ok(Self::File(Box::new(blob), body(file.to_owned()))),
         }
     }
 }

@@ -36,10 +36,10 @@ pub(super) async fn job(global: &Global, job: &Job<'_>) -> Result<(), Failure> {
         let plan = context.outcome(told_of(source, targets, plan.as_ref().err()), plan).await?;
         return Ok(context.output.text_or(&planned(&copies, &plan), &plan_json(&copies, &plan)).await?);
     }
-    let copied = context.client.copy(&copies, &extent).await;
-    let copied = context.outcome(told_of(source, targets, copied.as_ref().err()), copied).await?;
-    let text = if args.all_tags { each(&copies, &copied) } else { digests(&copied) };
-    Ok(context.output.text_or(&text, &json!({ "copies": all(&copies, &copied) })).await?)
+    let outcome = context.client.copy(&copies, &extent).await;
+    let outcome = context.outcome(told_of(source, targets, outcome.as_ref().err()), outcome).await?;
+    let text = if args.all_tags { each(&copies, &outcome) } else { digests(&outcome) };
+    Ok(context.output.text_or(&text, &json!({ "copies": all(&copies, &outcome) })).await?)
 }
 
 /// What is chosen of an index.
@@ -73,35 +73,35 @@ fn told_of<'a>(source: &'a Location, targets: &'a [Location], error: Option<&gan
 }
 
 /// One image has one digest, wherever it goes.
-fn digests(copied: &[Copied]) -> String {
-    copied.first().map(|copied| format!("{}\n", copied.manifest.digest)).unwrap_or_default()
+fn digests(outcome: &[Copied]) -> String {
+    outcome.first().map(|one| format!("{}\n", one.manifest.digest)).unwrap_or_default()
 }
 
-fn each(copies: &[(Location, Location)], copied: &[Copied]) -> String {
-    let lines = copies.iter().zip(copied);
-    lines.fold(String::new(), |mut text, ((_, target), copied)| {
-        let _ = writeln!(text, "{} {target}", copied.manifest.digest);
+fn each(copies: &[(Location, Location)], outcome: &[Copied]) -> String {
+    let lines = copies.iter().zip(outcome);
+    lines.fold(String::new(), |mut text, ((_, target), one)| {
+        let _ = writeln!(text, "{} {target}", one.manifest.digest);
         text
     })
 }
 
-fn all(copies: &[(Location, Location)], copied: &[Copied]) -> Vec<Value> {
+fn all(copies: &[(Location, Location)], outcome: &[Copied]) -> Vec<Value> {
     let tally = |Tally { count, bytes, .. }: Tally| json!({ "count": count, "bytes": bytes });
-    let one = |((source, target), copied): (&(Location, Location), &Copied)| {
+    let one = |((source, target), done): (&(Location, Location), &Copied)| {
         json!({
             "source": source.to_string(),
             "target": target.to_string(),
-            "digest": copied.manifest.digest,
-            "mediaType": copied.manifest.media_type,
-            "size": copied.manifest.size,
-            "tags": copied.tags,
-            "sent": tally(copied.sent),
-            "mounted": tally(copied.mounted),
-            "skipped": tally(copied.skipped),
-            "manifests": tally(copied.manifests),
+            "digest": done.manifest.digest,
+            "mediaType": done.manifest.media_type,
+            "size": done.manifest.size,
+            "tags": done.tags,
+            "sent": tally(done.sent),
+            "mounted": tally(done.mounted),
+            "skipped": tally(done.skipped),
+            "manifests": tally(done.manifests),
         })
     };
-    copies.iter().zip(copied).map(one).collect()
+    copies.iter().zip(outcome).map(one).collect()
 }
 
 /// A line a blob or manifest, and then one a tag, in the order of the copies.
@@ -112,9 +112,9 @@ fn planned(copies: &[(Location, Location)], plan: &Plan) -> String {
         let _ = write!(text, "{} {} {} {media_type}", word(*action), what.digest, what.size);
         let _ = writeln!(text, "{}", in_repository(copies, repo).map(|repo| format!(" {repo}")).unwrap_or_default());
     }
-    for ((_, target), copied) in copies.iter().zip(&plan.items) {
-        for tag in &copied.tags {
-            let _ = writeln!(text, "tag {} {}", copied.manifest.digest, target.at_tag(tag.clone()));
+    for ((_, target), one) in copies.iter().zip(&plan.items) {
+        for tag in &one.tags {
+            let _ = writeln!(text, "tag {} {}", one.manifest.digest, target.at_tag(tag.clone()));
         }
     }
     text

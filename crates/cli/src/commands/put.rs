@@ -21,7 +21,7 @@ pub(crate) async fn blob(global: &Global, target: &str, file: &Path) -> Result<(
     let context = Context::new(global, Settings::default())?;
     let input = Input::open(file, location.digest()).await;
     let stored = match input.map_err(|error| error.during(format_args!("blob put {location}")))? {
-        Input::File(blob, body) => context.client.put_blob(&location, &blob, body).await.map(|()| blob),
+        Input::File(blob, body) => context.client.put_blob(&location, &blob, body).await.map(|()| *blob),
         Input::Stream(chunks) => context.client.put_stream(&location, location.digest(), chunks).await,
     };
     let Descriptor { digest, size, .. } = context.outcome(&location, stored).await?;

@@ -432,10 +432,11 @@ fn what_is_not_there_is_not_deleted() {
         "delete HOST/app:v9: delete manifest HOST/app:v9: app: manifest v9 unknown (404 MANIFEST_UNKNOWN)",
         "tags there are: v1",
     );
-    scene.refuses(["delete", &format!("{app}@{}", gantri::Digest::of(b"x"))]).is(
+    // Whether the manifest is looked at first depends on what is known of the registry.
+    scene.refuses(["delete", &format!("{app}@{}", gantri::Digest::of(b"x"))]).is_like(
         3,
-        "delete HOST/app@D1: delete manifest HOST/app@D1: manifest HOST/app@D1: app: manifest D1 unknown (404 MANIFEST_UNKNOWN)",
-        "",
+        "delete HOST/app@D1: delete manifest HOST/app@D1: ",
+        "app: manifest D1 unknown (404 MANIFEST_UNKNOWN)",
     );
     scene.refuses(["blob", "delete", &format!("{app}@{}", gantri::Digest::of(b"x"))]).is(
         3,

@@ -79,11 +79,11 @@ impl Client {
             }
             items.push(item(opened, store.place.clone(), to, extent).await.map_err(during)?);
         }
-        let copied = copy(items, &self.copy_options(extent)).await?;
+        let outcome = copy(items, &self.copy_options(extent)).await?;
         for (name, store) in stores {
             store.publish().await.map_err(|error| error.during(format_args!("copy to {name}")))?;
         }
-        Ok(copied)
+        Ok(outcome)
     }
 
     /// What [`copy`](Self::copy) would do now. Writes nothing; where nothing is yet, all would be sent.

@@ -51,7 +51,7 @@ impl ArchivePath {
     }
 
     /// The image of this full name in it, `latest` if it has no tag.
-    pub fn with_name(mut self, name: Reference) -> Self {
+    pub fn with_name(mut self, name: &Reference) -> Self {
         let tag = name.tag().cloned().unwrap_or_else(Tag::latest);
         let full = Reference::new(name.host().clone(), name.repository().clone()).with_tag(tag.clone());
         self.name = Some(Name { text: full.familiar(), meaning: Meaning::Full(full, tag) });
@@ -126,7 +126,7 @@ impl ArchivePath {
     fn called(self, text: &str) -> Result<Self, InvalidReference> {
         let named = match (self.kind, text.parse()) {
             (ArchiveKind::Oci, Ok(tag)) => self.with_tag(tag),
-            _ => self.with_name(text.parse()?),
+            _ => self.with_name(&text.parse()?),
         };
         let name = named.name.map(|name| Name { text: text.to_owned(), ..name });
         Ok(Self { name, ..named })

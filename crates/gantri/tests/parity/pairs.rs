@@ -166,16 +166,12 @@ impl Home {
             OverHttp => content.put(&self.embedded.registry).await,
             InMemory => content.put(&self.memory).await,
             _ => {
-                let origin = Home::new(OverHttp).await;
-                origin_seeded(&origin, content).await;
+                let origin = Self::new(OverHttp).await;
+                content.put(&origin.embedded.registry).await;
                 bring(&client(), &origin, self, content).await.unwrap();
             }
         }
     }
-}
-
-async fn origin_seeded(origin: &Home, content: &Content) {
-    content.put(&origin.embedded.registry).await;
 }
 
 /// One copy, by the client if both have locations.
@@ -266,12 +262,12 @@ async fn targets_of_one_push_share_what_is_sent() {
     source.seed(&contents[0]).await;
     let from = source.location(":image").unwrap();
     let to = ["a:v1", "b:v1", "b:v2"].map(|name| format!("{}/{name}", target.embedded.host).parse().unwrap());
-    let copies = to.map(|to: Location| (from.clone(), to));
-    let copied = client().copy(&copies, &Extent::default()).await.unwrap();
+    let pairs = to.map(|to: Location| (from.clone(), to));
+    let copied = client().copy(&pairs, &Extent::default()).await.unwrap();
     let sum = |tally: fn(&gantri::Copied) -> u64| copied.iter().map(tally).sum::<u64>();
     assert_eq!((sum(|it| it.sent.count), sum(|it| it.mounted.count)), (3, 3));
     let root: Digest = contents[0].root().digest().clone();
-    for (_, to) in &copies {
+    for (_, to) in &pairs {
         assert_eq!(client().resolve(to).await.unwrap().digest, root);
     }
 }
