@@ -8,7 +8,7 @@ use gantri_spec::{
 };
 
 use super::profile::in_sha512;
-use super::suite::{assert_kind, repo, tag};
+use super::suite::{assert_kind, at, repo, tag};
 use super::{Content, Feature, Outcome, Subject};
 use crate::{BlobBody, BlobUpload, ErrorKind, Mount, Result};
 

@@ -91,7 +91,7 @@ pub(super) fn assert_kind<T>(outcome: Result<T>, kinds: &[ErrorKind]) {
     }
 }
 
-fn at(name: &str) -> Selector {
+pub(super) fn at(name: &str) -> Selector {
     Selector::Tag(tag(name))
 }
 
