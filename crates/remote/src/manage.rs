@@ -124,8 +124,7 @@ fn advise(error: Error) -> Error {
 
 /// Why a tag could not be taken away, and what was answered to its name.
 fn explain(untagging: Error, by_name: Error) -> Error {
-    // A tag that may neither be deleted nor moved is refused for what it is, not for who asks.
-    if matches!(untagging.kind(), ErrorKind::Unsupported | ErrorKind::Denied | ErrorKind::Conflict) {
+    if untagging.kind() == ErrorKind::Unsupported {
         return Error::new(ErrorKind::Unsupported, untagging.to_string())
             .with_hint(
                 "the registry removes no single tag; deleting the manifest by its digest, where that is allowed, removes it \

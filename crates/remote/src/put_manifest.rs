@@ -1,7 +1,7 @@
 //! Putting a manifest: its bytes as they are, its tags at once where the registry knows how (end-7b), and its place in the
 //! list of its subject's referrers where the registry keeps none.
 
-use gantri_core::{Error, ErrorKind, PutManifest, Result};
+use gantri_core::{Error, ErrorKind, Pull, PutManifest, Result, Retry};
 use gantri_spec::wire::Endpoint;
 use gantri_spec::{Algorithm, Digest, RawManifest, RepositoryName, Selector, Tag};
 use http::StatusCode;
@@ -10,7 +10,8 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use crate::habits::Shown;
 use crate::manifest::confirm;
 use crate::remote::Remote;
-use crate::transport::Response;
+use crate::transport::{Replay, Response, is_passing};
+use crate::upload::rested;
 
 const SUBJECT_HEADER: HeaderName = HeaderName::from_static("oci-subject");
 const TAG_HEADER: HeaderName = HeaderName::from_static("oci-tag");
@@ -66,7 +67,7 @@ impl Remote {
         let mut subject = None;
         let mut left: Vec<Tag> = tags.to_vec();
         if tags.is_empty() {
-            return Ok(subject_of(&self.put_manifest_at(repo, manifest, by_digest, Vec::new()).await?));
+            return Ok(self.put_manifest_at(repo, manifest, by_digest, Vec::new()).await?.subject);
         }
         let mut refused = false;
         if (named || tags.len() > 1) && self.habits().tags_at_once.shown() != Shown::No {
@@ -79,7 +80,7 @@ impl Remote {
                 Err(error) => return Err(error),
             }
         } else if named {
-            subject = subject_of(&self.put_manifest_at(repo, manifest, by_digest, Vec::new()).await?);
+            subject = self.put_manifest_at(repo, manifest, by_digest, Vec::new()).await?.subject;
         }
         for (at, tag) in left.iter().enumerate() {
             let put = self.put_manifest_at(repo, manifest, tag.clone().into(), Vec::new()).await;
@@ -88,7 +89,7 @@ impl Remote {
             let put = put.map_err(|error| {
                 if set().is_empty() { error } else { error.during(format_args!("tags set before: {}", set())) }
             })?;
-            subject = subject.or(subject_of(&put));
+            subject = subject.or(put.subject);
         }
         if refused {
             self.habits().tags_at_once.shows(Shown::No);
@@ -106,37 +107,76 @@ impl Remote {
         let (mut taken, mut subject) = (Vec::new(), None);
         for some in tags.chunks(TAGS_AT_ONCE) {
             let at = Selector::Digest(manifest.digest().clone());
-            let response = self.put_manifest_at(repo, manifest, at, some.to_vec()).await?;
-            subject = subject.or(subject_of(&response));
-            let named = taken_tags(&response);
-            if named.is_empty() {
-                self.habits().tags_at_once.shows(Shown::No);
-                break;
+            let answer = self.put_manifest_at(repo, manifest, at, some.to_vec()).await?;
+            subject = subject.or(answer.subject);
+            match answer.tags {
+                // Told nothing, it has shown nothing; the tags are set one by one.
+                None => break,
+                Some(named) if named.is_empty() => {
+                    self.habits().tags_at_once.shows(Shown::No);
+                    break;
+                }
+                Some(named) => taken.extend(named),
             }
             self.habits().tags_at_once.shows(Shown::Yes);
-            taken.extend(named);
         }
         Ok((taken, subject))
     }
 
-    /// One `PUT`; what it is called afterwards must be what was sent (H19).
+    /// One `PUT`; what it is called afterwards must be what was sent (H19). If its answer is lost, the registry is asked
+    /// whether it has the manifest there before it is sent again (H18).
     pub(crate) async fn put_manifest_at(
         &self,
         repo: &RepositoryName,
         manifest: &RawManifest,
         at: Selector,
         tags: Vec<Tag>,
-    ) -> Result<Response> {
+    ) -> Result<Answer> {
         let what = format!("push {}", self.manifest_name(repo, &at));
         let content_type = HeaderValue::from_str(manifest.media_type().as_str()).map_err(|error| {
             Error::new(ErrorKind::ManifestInvalid, format!("{what}: its media type can't be sent")).with_source(error)
         })?;
-        let endpoint = Endpoint::PutManifest { repo: repo.clone(), at, tags };
-        let mut request =
-            self.request(&endpoint, &what).header(CONTENT_TYPE, content_type).bytes(manifest.bytes().clone());
-        let response = self.transport().send(&mut request).await.map_err(|error| too_large(error, manifest, &what))?;
-        confirm(&response, manifest.digest()).map_err(|error| error.during(&what))?;
-        Ok(response)
+        let endpoint = Endpoint::PutManifest { repo: repo.clone(), at: at.clone(), tags };
+        let mut request = self
+            .request(&endpoint, &what)
+            .header(CONTENT_TYPE, content_type)
+            .bytes(manifest.bytes().clone())
+            .replay(Replay::Never);
+        let mut tries = 1;
+        loop {
+            let error = match self.transport().send(&mut request).await {
+                Ok(response) => return Answer::of(&response, manifest).map_err(|error| error.during(&what)),
+                Err(error) if !may_have_arrived(&error) => return Err(too_large(error, manifest, &what)),
+                Err(error) => error,
+            };
+            if self.resolve_manifest(repo, &at).await.is_ok_and(|found| found.digest == *manifest.digest()) {
+                return Ok(Answer::default());
+            }
+            if tries >= self.limits().request_tries || !rested(&error, tries - 1, self.limits()).await {
+                return Err(if tries > 1 { error.during(format_args!("{tries} tries")) } else { error });
+            }
+            tries += 1;
+        }
+    }
+}
+
+/// Whether this is about the way there and back, and not about the manifest.
+fn may_have_arrived(error: &Error) -> bool {
+    error.retry() != Retry::Never && error.status().is_none_or(is_passing)
+}
+
+/// What a registry said of a manifest that it took; nothing if its answer was lost.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    subject: Option<Digest>,
+    tags: Option<Vec<Tag>>,
+}
+
+impl Answer {
+    fn of(response: &Response, sent: &RawManifest) -> Result<Self> {
+        confirm(response, sent.digest())?;
+        let subject = response.text(&SUBJECT_HEADER).and_then(|subject| subject.parse().ok());
+        Ok(Self { subject, tags: Some(taken_tags(response)) })
     }
 }
 
@@ -154,10 +194,6 @@ fn too_large(error: Error, manifest: &RawManifest, what: &str) -> Error {
 /// Whether a refusal may be of the tags in the query rather than of the manifest.
 fn may_be_about_tags(error: &Error) -> bool {
     matches!(error.status().map(|status| status.as_u16()), Some(400 | 404 | 405 | 414 | 422 | 431 | 501))
-}
-
-fn subject_of(response: &Response) -> Option<Digest> {
-    response.text(&SUBJECT_HEADER).and_then(|subject| subject.parse().ok())
 }
 
 fn taken_tags(response: &Response) -> Vec<Tag> {

@@ -47,6 +47,10 @@ impl Remote {
         let moved = self.put_manifest_at(repo, &marker, tag.clone().into(), Vec::new()).await;
         let removed = match moved {
             Ok(_) => self.remove_marker(repo, tag, marker.digest()).await,
+            // A tag that may neither be deleted nor moved is refused for what it is, not for who asks.
+            Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Conflict) => {
+                return Err(Error::new(ErrorKind::Unsupported, error.to_string()).with_source(error).during(what));
+            }
             Err(error) => Err(error),
         };
         match removed {

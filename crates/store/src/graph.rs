@@ -110,6 +110,16 @@ pub(crate) fn walk(
     Ok(())
 }
 
+/// All that is listed, or lies below a listed index: for whoever asks about many, in one walk.
+pub(crate) fn reached(shelf: &dyn Shelf, limits: &Limits, index: &Index) -> Result<HashSet<Digest>> {
+    let mut reached = HashSet::new();
+    walk(shelf, limits, index, Deeper::Ignore, |manifest| {
+        reached.insert(manifest.digest.clone());
+        children(shelf, limits, manifest).map(ControlFlow::Continue)
+    })?;
+    Ok(reached)
+}
+
 /// The descriptor that leads to a manifest, whether listed or below a listed index.
 pub(crate) fn find(shelf: &dyn Shelf, limits: &Limits, index: &Index, digest: &Digest) -> Result<Option<Descriptor>> {
     let mut found = None;

@@ -80,6 +80,8 @@ fn profile(quirk: Quirk) -> Profile {
         Quirk::DeleteNotAllowed | Quirk::DeleteBadRequest => {
             full.without(Feature::DeleteTag).without(Feature::DeleteManifest).without(Feature::DeleteBlob)
         }
+        // A mount from wherever would tell who asks what lies where he may not look (R6).
+        Quirk::TokenDance => full.without(Feature::MountAnywhere),
         Quirk::DeleteTagUnsupported => full.without(Feature::UntagAtOnce),
         _ => full,
     }
@@ -88,6 +90,42 @@ fn profile(quirk: Quirk) -> Profile {
 /// Rules that the quirk breaks by its nature. That they are broken is tested too.
 fn broken(quirk: Quirk) -> &'static [&'static str] {
     match quirk {
+        // No manifest goes in pieces.
+        Quirk::BodyTooLarge(_) => &["manifests::a_manifest_of_four_megabytes_is_taken"],
+        // Whoever writes in steps says how long they are.
+        Quirk::ChunkMinLength(_) => &[
+            "uploads::a_resumed_upload_stands_where_the_registry_says",
+            "uploads::a_second_handle_cannot_write_over_the_first",
+            "uploads::a_session_survives_being_written_down",
+            "uploads::an_empty_chunk_changes_nothing",
+            "uploads::an_interrupted_write_leaves_a_session",
+            "uploads::an_upload_outlives_its_handle",
+            "uploads::chunks_are_committed_as_one_blob",
+            "uploads::chunks_of_any_size_are_committed_in_order",
+            "uploads::commit_by_another_algorithm_hashes_again",
+            "uploads::the_offset_counts_what_was_written",
+            "uploads::uploads_do_not_mix",
+        ],
+        // What was written in steps can't be read again.
+        Quirk::SessionLost(_) => {
+            &["uploads::an_interrupted_write_leaves_a_session", "uploads::chunks_of_any_size_are_committed_in_order"]
+        }
+        // There is nowhere to keep a list.
+        Quirk::ReferrersTagIsSubject => &[
+            "discover::a_referrer_is_listed_for_its_own_subject_only",
+            "discover::a_referrer_put_twice_is_listed_once",
+            "discover::a_subject_that_is_not_there_has_referrers",
+            "discover::a_subject_without_referrers_lists_none",
+            "discover::an_image_without_artifact_type_goes_by_its_config",
+            "discover::an_index_can_be_a_referrer",
+            "discover::many_referrers_come_complete",
+            "discover::referrers_are_filtered_by_artifact_type",
+            "discover::referrers_come_with_type_and_annotations",
+            "manage::a_deleted_referrer_is_not_listed",
+            "manage::a_deleted_subject_keeps_its_referrers",
+            "manifests::a_subject_need_not_be_there",
+            "manifests::the_answer_names_the_subject",
+        ],
         _ => &[],
     }
 }

@@ -27,7 +27,7 @@ use self::request::About;
 pub(crate) use self::request::{Payload, Replay, Request};
 pub(crate) use self::response::{Bound, Response, Whole};
 use self::retry::{Attempt, Decision, decide};
-pub(crate) use self::retry::{backoff, roll};
+pub(crate) use self::retry::{backoff, is_passing, roll};
 use self::throttle::{Lane, Throttle};
 use self::waits::{Progress, bounded};
 use crate::auth::{Authorizer, Learned};

@@ -98,7 +98,7 @@ pub(crate) fn roll() -> u64 {
 }
 
 /// Whether this status may be another one the next time (H9).
-pub(super) fn is_passing(status: StatusCode) -> bool {
+pub(crate) fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 499 | 500 | 502 | 503 | 504 | 520..=524)
 }
 

@@ -190,9 +190,9 @@ fn fresh(remote: &Remote) -> Machine {
     Machine::shared(0, Chunks::new(limits, remote.lessons().chunk()), limits.resume_tries)
 }
 
-/// Waits before a step is looked into that got no answer: as long as the other side asks to be left alone, else a little.
+/// Waits before a request is looked into that got no answer: as long as the other side asks to be left alone, else a little.
 /// `false` if that is longer than anybody waits (H8).
-async fn rested(error: &Error, stalls: u32, limits: &Limits) -> bool {
+pub(crate) async fn rested(error: &Error, stalls: u32, limits: &Limits) -> bool {
     let pause = match error.retry() {
         Retry::After(pause) => pause,
         Retry::Backoff | Retry::Never => backoff(stalls + 1, roll()),

@@ -1,5 +1,7 @@
 //! Adding to a layout: content before names, and nothing under its name before it is checked and on disk.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use gantri_core::{
     BlobBody, BlobUpload, Error, ErrorKind, MissingChildren, Mount, Push, PutManifest, Result, UploadSession,
@@ -107,8 +109,10 @@ impl Repository {
         if layout.missing_children == MissingChildren::Allowed {
             return Ok(());
         }
+        // Made when it is first needed, and once: an index may name many, and each way there may be long.
+        let mut reached = None;
         for child in parsed.children() {
-            if !child.media_type.is_nondistributable() && !self.holds(index, child)? {
+            if !child.media_type.is_nondistributable() && !self.holds(index, child, &mut reached)? {
                 let (digest, kind) = (&child.digest, &child.media_type);
                 let what = format!("push manifest {}: {kind} {digest} is not there", manifest.digest());
                 return Err(
@@ -119,10 +123,17 @@ impl Repository {
         Ok(())
     }
 
-    fn holds(&self, index: &Index, child: &Descriptor) -> Result<bool> {
-        let is_there = files::open(&self.dir, &child.digest)?.is_some_and(|file| file.size == child.size);
-        let needs_entry = child.media_type.is_manifest();
-        Ok(is_there && (!needs_entry || self.find_manifest(index, &Selector::Digest(child.digest.clone()))?.is_some()))
+    fn holds(&self, index: &Index, child: &Descriptor, reached: &mut Option<HashSet<Digest>>) -> Result<bool> {
+        if files::open(&self.dir, &child.digest)?.is_none_or(|file| file.size != child.size) {
+            return Ok(false);
+        }
+        if !child.media_type.is_manifest() || entries::find(index, &Selector::Digest(child.digest.clone())).is_some() {
+            return Ok(true);
+        }
+        if reached.is_none() {
+            *reached = Some(graph::reached(&self.dir, self.limits(), index)?);
+        }
+        Ok(reached.as_ref().is_some_and(|reached| reached.contains(&child.digest)))
     }
 
     /// Makes the blob available here if `from` - or, unnamed, any repository - has it; whether it is here now.

@@ -63,8 +63,9 @@ impl Chunks {
 
     /// Takes a size for refused. `false` if there is no smaller one worth trying.
     pub(super) fn shrink(&mut self, refused: u64) -> bool {
-        let smaller = (refused / 2).min(FIRST_CAP).min(self.memory);
-        if smaller < SMALLEST.min(self.memory) || smaller < self.least {
+        let smallest = SMALLEST.min(self.memory);
+        let smaller = (refused / 2).min(FIRST_CAP).min(self.memory).max(smallest);
+        if refused <= smallest || smaller < self.least {
             return false;
         }
         self.most = Some(smaller);
@@ -130,6 +131,8 @@ mod tests {
             sizes.push(refused >> 10);
         }
         assert_eq!(sizes, [4096, 2048, 1024, 512, 256, 128, 64]);
+        assert!(chunks.shrink(100 << 10), "half of it is less than what nobody refuses");
+        assert_eq!(chunks.learned(), Some(64 << 10));
     }
 
     /// Nobody allocates by what a registry asks for (rule 2).
