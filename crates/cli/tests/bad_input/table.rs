@@ -12,9 +12,12 @@ fn named(table: &str) -> Vec<&str> {
 fn exists(crates: &Path, name: &str) -> bool {
     let path: Vec<&str> = name.split("::").collect();
     let [root, files @ .., test] = path.as_slice() else { return false };
-    let file = format!("{}.rs", files.join("/"));
-    let sources = ["src", "tests"].map(|dir| fs::read_to_string(crates.join(root).join(dir).join(&file)));
-    sources.iter().flatten().any(|source| source.contains(&format!("fn {test}(")))
+    let module = files.join("/");
+    let files = [format!("{module}.rs"), format!("{module}/mod.rs")];
+    let places = ["src", "tests"]
+        .into_iter()
+        .flat_map(|dir| files.each_ref().map(|file| crates.join(root).join(dir).join(file)));
+    places.flat_map(fs::read_to_string).any(|source| source.contains(&format!("fn {test}(")))
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn a_tag_that_never_moves_stays_where_it_was() {
     let (app, next) = (format!("{host}/app:v1"), format!("{host}/app:v2"));
     let digest = prints(&scene, &["push", "oci:images:v1", &app]);
     assert_eq!(prints(&scene, &["push", "oci:images:v1", &app]), digest, "the same again is no move");
-    let by_digest = format!("{host}/app@{}", digest.trim());
+    let by_digest = format!("{host}/app@{}", scene.run(["digest", "oci:images:v1"]).stdout.trim());
     for refused in [&["push", "oci:images:v2", &app][..], &["delete", &app], &["delete", &by_digest]] {
         let refusal = scene.refuses(refused);
         assert!(refusal.code == 1 || refusal.code == 4, "{refused:?}: {} {}", refusal.code, refusal.error);

@@ -249,9 +249,10 @@ impl Machine {
                 self.state = State::InDoubt { from, to, sign: Sign::Refused };
                 if self.stall().is_err() { self.restart_at_once() } else { Ok(()) }
             }
+            // That ends by itself: there is a smallest size.
             Refusal::TooLarge if self.chunks.shrink(to - from) => {
                 self.state = State::InDoubt { from, to, sign: Sign::None };
-                self.stall()
+                Ok(())
             }
             Refusal::Gone => self.gone(),
             Refusal::TooLarge | Refusal::WrongDigest | Refusal::Unsupported | Refusal::Denied | Refusal::Failed => {

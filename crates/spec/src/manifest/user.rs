@@ -117,7 +117,7 @@ mod tests {
     fn m16_a_user_that_could_be_taken_for_another_is_refused() {
         for (text, offset) in [
             ("", 0),
-            (":", 1),
+            (":", 0),
             ("0:", 2),
             (":0", 0),
             ("2147483648", 0),
