@@ -1,9 +1,14 @@
 //! What the user typed. Nothing is looked up or checked here beyond its form; what it means is `context.rs`' business.
+#![expect(rustdoc::broken_intra_doc_links, reason = "help texts, in which brackets mean what may be left out")]
+
+mod serve;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::serve::{Auth, ServeArgs};
 
 /// Pull, unpack, push, copy and serve OCI images.
 #[derive(Debug, Parser)]
@@ -331,46 +336,6 @@ pub(crate) enum BlobAction {
         #[arg(value_name = "REPO@DIGEST")]
         target: String,
     },
-}
-
-/// What a registry is served from, to whom, and how.
-#[derive(Args, Debug)]
-pub(crate) struct ServeArgs {
-    /// The address to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
-    pub(crate) listen: String,
-    /// The directory to serve and to keep what is pushed; made if it is not there
-    pub(crate) dir: Option<PathBuf>,
-    /// Serve only users of this htpasswd file, whose passwords are hashed by bcrypt; each may do everything
-    #[arg(long, value_name = "FILE")]
-    pub(crate) htpasswd: Option<PathBuf>,
-    /// What users are asked for
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = Auth::Basic, requires = "htpasswd")]
-    pub(crate) auth: Auth,
-    /// Where clients reach the server, if not at the address it listens on: they are sent there for tokens
-    #[arg(long, value_name = "URL")]
-    pub(crate) url: Option<String>,
-    /// Listen on an address that other machines reach, and let everybody read and write
-    #[arg(long)]
-    pub(crate) allow_anonymous_remote: bool,
-    /// Take manifests that name blobs and manifests which are not there
-    #[arg(long)]
-    pub(crate) allow_missing: bool,
-    /// Only hand out: refuse every push and delete
-    #[arg(long)]
-    pub(crate) read_only: bool,
-    /// Never move or remove a tag that is set, nor what it leads to
-    #[arg(long, conflicts_with = "read_only")]
-    pub(crate) immutable_tags: bool,
-}
-
-/// What users are asked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Auth {
-    /// Name and password with each request
-    Basic,
-    /// A token, which name and password are exchanged for
-    Token,
 }
 
 /// The verb and what it works on, for messages.

@@ -21,7 +21,7 @@ use crate::signal::Interrupt;
 pub(crate) async fn run(args: ServeArgs, mut interrupt: Interrupt) -> Result<(), Failure> {
     let address = address(&args)?;
     let options = options(&args, address)?;
-    let missing = if args.allow_missing { MissingChildren::Allowed } else { MissingChildren::Refused };
+    let missing = if args.policy.allow_missing { MissingChildren::Allowed } else { MissingChildren::Refused };
     let registry: Arc<dyn Registry> = match &args.dir {
         Some(dir) => {
             let tree = Layout::tree(dir).await.map_err(|error| serving(dir, error))?;
@@ -39,9 +39,9 @@ pub(crate) async fn run(args: ServeArgs, mut interrupt: Interrupt) -> Result<(),
 
 /// The registry with what may not be done to it.
 fn guarded(args: &ServeArgs, registry: Arc<dyn Registry>) -> Arc<dyn Registry> {
-    if args.read_only {
+    if args.policy.read_only {
         Arc::new(ReadOnly::new(registry))
-    } else if args.immutable_tags {
+    } else if args.policy.immutable_tags {
         Arc::new(Immutable::new(registry))
     } else {
         registry

@@ -46,7 +46,7 @@ impl Client {
     /// Fetches an artifact and writes its files into `dir`, which must not exist or be empty.
     ///
     /// # Errors
-    /// Those of [`unpack_artifact`](gantri_image::unpack_artifact).
+    /// Those of [`unpack_artifact`].
     ///
     /// # Cancel safety
     /// Atomic: `dir` appears complete, or not at all.

@@ -41,7 +41,7 @@ impl Client {
     ///
     /// # Errors
     /// `DigestMismatch` if it has another digest than `expected`: nothing is kept then; those of
-    /// [`BlobUpload`](gantri_core::BlobUpload) and of the stream.
+    /// [`BlobUpload`] and of the stream.
     ///
     /// # Cancel safety
     /// Atomic; an upload that was begun is the registry's to forget.
