@@ -5,14 +5,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::{BoxFuture, try_join_all, try_join3};
+use futures_util::future::{BoxFuture, join, try_join_all, try_join3};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use gantri_core::{Error, ErrorKind, Event, Result};
 use gantri_spec::{Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use tokio::sync::Semaphore;
 
 use super::subset::{self, Root};
-use super::{CopyItem, CopyOptions, Foreign, Referrers, referrers};
+use super::{CopyItem, CopyOptions, Foreign, Platforms, Referrers, referrers};
 use crate::flight::Flights;
 use crate::graph::{Graph, Node};
 use crate::place::{Place, RegistryId};
@@ -92,17 +92,28 @@ impl<'a> Trip<'a> {
 
     /// The same, of a manifest that was fetched before.
     pub(super) async fn with_root(self, manifest: RawManifest) -> Result<Copied> {
-        self.travel(Root { manifest, is_made: false }).await?;
+        let tagged = self.tagged().await?;
+        self.travel(Root { manifest, is_made: false }, &tagged).await?;
         Ok(self.seen.into_inner().unwrap_or_else(PoisonError::into_inner).copied)
     }
 
     async fn begin(&self) -> Result<()> {
         let CopyOptions { platforms, limits, .. } = self.job.options;
-        let root = subset::root(&self.item.source, &self.item.at, platforms, limits).await;
-        self.travel(root.map_err(|error| error.during("source"))?).await
+        let root = subset::root(&self.item.source, &self.item.at, platforms, limits);
+        let (root, tagged) = match platforms {
+            // Each side is asked while the other answers: where all is there, that is the whole copy.
+            Platforms::All => join(root, self.tagged()).await,
+            Platforms::Only(_) => {
+                let root = root.await;
+                let tagged = if root.is_ok() { self.tagged().await } else { Ok(Vec::new()) };
+                (root, tagged)
+            }
+        };
+        let root = root.map_err(|error| error.during("source"))?;
+        self.travel(root, &tagged?).await
     }
 
-    async fn travel(&self, Root { manifest: root, is_made }: Root) -> Result<()> {
+    async fn travel(&self, Root { manifest: root, is_made }: Root, tagged: &[(Tag, Option<Digest>)]) -> Result<()> {
         let CopyItem { source, at, target, .. } = self.item;
         let descriptor = root.descriptor();
         self.seen().copied.manifest = descriptor.clone();
@@ -113,7 +124,7 @@ impl<'a> Trip<'a> {
             let missing = self.item.tags.iter().filter(|tag| is_made || !is_at(tag)).cloned().collect();
             (!is_made, missing)
         } else {
-            self.standing(descriptor).await?
+            self.standing(descriptor, tagged).await?
         };
         if !is_same && (!is_here || descriptor.media_type.is_index()) {
             let node = self.look(&root, 0)?;
@@ -143,19 +154,27 @@ impl<'a> Trip<'a> {
         self.put(root, missing).await
     }
 
+    /// What the target has under each tag, where its word for that is enough.
+    async fn tagged(&self) -> Result<Vec<(Tag, Option<Digest>)>> {
+        let mut tagged = Vec::new();
+        if self.item.source.is_same(&self.item.target) || !self.may_trust() {
+            return Ok(tagged);
+        }
+        for tag in &self.item.tags {
+            let found = self.resolve(&tag.clone().into()).await?;
+            tagged.push((tag.clone(), found.map(|found| found.digest)));
+        }
+        Ok(tagged)
+    }
+
     /// Whether the first manifest is at the target, and which of the tags do not point at it.
-    async fn standing(&self, root: &Descriptor) -> Result<(bool, Vec<Tag>)> {
-        let tags = &self.item.tags;
+    async fn standing(&self, root: &Descriptor, tagged: &[(Tag, Option<Digest>)]) -> Result<(bool, Vec<Tag>)> {
         if !self.may_trust() {
-            return Ok((false, tags.clone()));
+            return Ok((false, self.item.tags.clone()));
         }
-        let (mut is_here, mut missing) = (false, Vec::new());
-        for tag in tags {
-            match self.resolve(&tag.clone().into()).await? {
-                Some(found) if found.digest == root.digest => is_here = true,
-                _ => missing.push(tag.clone()),
-            }
-        }
+        let is_root = |found: &Option<Digest>| found.as_ref() == Some(&root.digest);
+        let mut is_here = tagged.iter().any(|(_, found)| is_root(found));
+        let missing = tagged.iter().filter(|(_, found)| !is_root(found)).map(|(tag, _)| tag.clone()).collect();
         if !is_here {
             is_here = self.resolve(&root.digest.clone().into()).await?.is_some_and(|found| found.size == root.size);
         }
