@@ -149,8 +149,11 @@ impl Remote {
                 Err(error) if !may_have_arrived(&error) => return Err(too_large(error, manifest, &what)),
                 Err(error) => error,
             };
-            if self.resolve_manifest(repo, &at).await.is_ok_and(|found| found.digest == *manifest.digest()) {
-                return Ok(Answer::default());
+            match self.resolve_manifest(repo, &at).await {
+                Ok(found) if found.digest == *manifest.digest() => return Ok(Answer::default()),
+                // Who does not answer that either is away: its own tries are enough (H25).
+                Err(away) if away.retry() != Retry::Never => return Err(error),
+                _ => {}
             }
             if tries >= self.limits().request_tries || !rested(&error, tries - 1, self.limits()).await {
                 return Err(if tries > 1 { error.during(format_args!("{tries} tries")) } else { error });

@@ -54,11 +54,7 @@ impl LayoutPath {
 
     /// What to ask the layout for: the digest, else the tag, else `latest`.
     pub fn selector(&self) -> Selector {
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => Selector::Digest(digest.clone()),
-            (None, Some(tag)) => Selector::Tag(tag.clone()),
-            (None, None) => Selector::Tag(Tag::latest()),
-        }
+        Selector::named(self.tag.as_ref(), self.digest.as_ref())
     }
 }
 

@@ -18,6 +18,7 @@ mod state;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gantri_core::{BlobUpload, Error, ErrorKind, Limits, Pull, Result, Retry, UploadSession};
+use gantri_spec::wire::UploadRange;
 use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RepositoryName};
 use tokio::time::sleep;
 
@@ -128,23 +129,12 @@ impl RemoteUpload {
     }
 
     async fn ask(&mut self) -> Event {
-        match self.session.ask().await {
-            Ok(said) => Event::Stands(said),
-            Err(error) => {
-                let refusal = Refusal::of(&error);
-                self.last = Some(error);
-                Event::Untold(refusal)
-            }
-        }
+        stands(self.session.ask().await, &mut self.last)
     }
 
     async fn refused(&mut self, error: Error) -> Result<Event> {
         let refusal = Refusal::of(&error);
-        if refusal == Refusal::Lost && !rested(&error, self.machine.stalls(), self.remote.limits()).await {
-            return Err(error);
-        }
-        self.last = Some(error);
-        Ok(Event::Refused(refusal))
+        failed(error, refusal, self.machine.stalls(), self.remote.limits(), &mut self.last).await
     }
 
     fn take_in(&mut self, event: Event) -> Result<()> {
@@ -188,6 +178,33 @@ impl BlobUpload for RemoteUpload {
 fn fresh(remote: &Remote) -> Machine {
     let limits = remote.limits();
     Machine::shared(0, Chunks::new(limits, remote.lessons().chunk()), limits.resume_tries)
+}
+
+/// What came of asking where an upload stands; what went wrong with that is kept as the last that did.
+fn stands(answer: Result<Option<UploadRange>>, last: &mut Option<Error>) -> Event {
+    match answer {
+        Ok(said) => Event::Stands(said),
+        Err(error) => {
+            let refusal = Refusal::of(&error);
+            *last = Some(error);
+            Event::Untold(refusal)
+        }
+    }
+}
+
+/// What came of a step that failed, once there was time for it to pass.
+async fn failed(
+    error: Error,
+    refusal: Refusal,
+    stalls: u32,
+    limits: &Limits,
+    last: &mut Option<Error>,
+) -> Result<Event> {
+    if refusal == Refusal::Lost && !rested(&error, stalls, limits).await {
+        return Err(error);
+    }
+    *last = Some(error);
+    Ok(Event::Refused(refusal))
 }
 
 /// Waits before a request is looked into that got no answer: as long as the other side asks to be left alone, else a little.

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::LOCATION;
 
 use super::RemoteUpload;
-use super::session::confirm;
+use crate::manifest::confirm;
 use crate::remote::Remote;
 use crate::transport::Replay;
 

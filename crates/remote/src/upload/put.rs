@@ -10,9 +10,10 @@ use gantri_spec::{Descriptor, RepositoryName};
 use http::{Method, StatusCode};
 
 use super::feed::Feed;
-use super::session::{Session, Started, confirm};
+use super::session::{Session, Started};
 use super::state::{Action, Chunks, Event, Machine, Party, Refusal, Stop};
-use super::{rested, stopped};
+use super::{failed, stands, stopped};
+use crate::manifest::confirm;
 use crate::remote::Remote;
 use crate::transport::{Payload, Request};
 
@@ -174,14 +175,7 @@ impl<'a> Put<'a> {
 
     async fn ask(&mut self) -> Result<Event> {
         let Some(session) = &mut self.session else { return Err(no_session()) };
-        Ok(match session.ask().await {
-            Ok(said) => Event::Stands(said),
-            Err(error) => {
-                let refusal = Refusal::of(&error);
-                self.last = Some(error);
-                Event::Untold(refusal)
-            }
-        })
+        Ok(stands(session.ask().await, &mut self.last))
     }
 
     /// What a failed step means. A body that has failed and will fail again is not the registry's fault.
@@ -191,11 +185,7 @@ impl<'a> Put<'a> {
             Some(_) => Refusal::Lost,
             None => Refusal::of(&error),
         };
-        if refusal == Refusal::Lost && !rested(&error, self.machine.stalls(), self.remote.limits()).await {
-            return Err(error);
-        }
-        self.last = Some(error);
-        Ok(Event::Refused(refusal))
+        failed(error, refusal, self.machine.stalls(), self.remote.limits(), &mut self.last).await
     }
 
     fn stopped(&mut self, stop: Stop) -> Error {

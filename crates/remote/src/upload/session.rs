@@ -8,7 +8,7 @@ use http::Method;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RANGE};
 
 use crate::http::policy::{Admitted, Purpose};
-use crate::manifest::{DIGEST_HEADER, agree};
+use crate::manifest::{DIGEST_HEADER, confirm};
 use crate::remote::{Remote, header};
 use crate::transport::{Payload, Replay, Request, Response};
 
@@ -151,13 +151,5 @@ impl Session {
             self.at = self.remote.location(response)?;
         }
         Ok(())
-    }
-}
-
-/// Refuses an answer that names something else than what was sent (H19).
-pub(super) fn confirm(response: &Response, sent: &Digest) -> Result<()> {
-    match response.text(&DIGEST_HEADER).and_then(|text| text.parse().ok()) {
-        Some(named) => agree(sent, &named),
-        None => Ok(()),
     }
 }

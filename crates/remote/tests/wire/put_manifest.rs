@@ -135,3 +135,37 @@ async fn a_tag_that_is_refused_does_not_hide_those_that_were_set() {
     assert!(error.to_string().contains("tags set before: v1, v2"), "{error}");
     assert_eq!(script.count(), 4, "the rest is not tried");
 }
+
+/// H18: the answer is lost, by tag and by digest; what is there is not sent again, what is not there is.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_looked_into_before_anything_is_sent_again() {
+    for (count, there) in [(0, true), (1, true), (0, false), (1, false)] {
+        let puts = std::sync::atomic::AtomicU32::new(0);
+        let script = Script::new(move |seen, _| match seen.method.as_str() {
+            "PUT" if puts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => Reply::status(500),
+            "PUT" => Reply::status(201),
+            _ if there => {
+                let manifest = manifest();
+                let length = manifest.bytes().len().to_string();
+                let reply = Reply::status(200).header("docker-content-digest", manifest.digest().as_str());
+                reply.header("content-length", &length).header("content-type", MediaType::OCI_INDEX.as_str())
+            }
+            _ => refusal(404, "MANIFEST_UNKNOWN"),
+        });
+        remote(&script).put_manifest(&repo(), &manifest(), &tags(count)).await.unwrap();
+        let asked: Vec<String> = script.seen().iter().map(|seen| seen.method.to_string()).collect();
+        assert_eq!(asked[..2], ["PUT", "HEAD"], "{count} {there}");
+        assert_eq!(asked.iter().filter(|method| *method == "PUT").count(), if there { 1 } else { 2 }, "{asked:?}");
+    }
+}
+
+/// H25: a registry that answers nothing is not asked by tries of tries.
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_away_is_not_asked_for_ever() {
+    let script = Script::new(|_, _| Reply::status(503));
+    let error = remote(&script).put_manifest(&repo(), &manifest(), &tags(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("push manifest"), "{error}");
+    let tries = gantri_core::Limits::default().request_tries as usize;
+    assert!(script.count() <= 1 + tries, "{} requests", script.count());
+}

@@ -77,11 +77,7 @@ impl Reference {
 
     /// Gives what to ask the registry for: the digest, else the tag, else `latest`.
     pub fn selector(&self) -> Selector {
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => Selector::Digest(digest.clone()),
-            (None, Some(tag)) => Selector::Tag(tag.clone()),
-            (None, None) => Selector::Tag(Tag::latest()),
-        }
+        Selector::named(self.tag.as_ref(), self.digest.as_ref())
     }
 
     /// Gives the shortest text that parses to this reference: `ubuntu` for `docker.io/library/ubuntu`.
@@ -130,6 +126,17 @@ pub enum Selector {
     Tag(Tag),
     /// Exactly this content.
     Digest(Digest),
+}
+
+impl Selector {
+    /// Gives what is meant where a tag, a digest, both or neither are named: the digest, else the tag, else `latest`.
+    pub fn named(tag: Option<&Tag>, digest: Option<&Digest>) -> Self {
+        match (digest, tag) {
+            (Some(digest), _) => Self::Digest(digest.clone()),
+            (None, Some(tag)) => Self::Tag(tag.clone()),
+            (None, None) => Self::Tag(Tag::latest()),
+        }
+    }
 }
 
 impl fmt::Display for Selector {
