@@ -27,6 +27,8 @@ use crate::builder::HttpVersion;
 /// Sends requests over pooled connections.
 pub(crate) struct HyperClient {
     registry: Pools,
+    /// What the user named beside it.
+    trusted: Pools,
     foreign: Pools,
     /// Where the registry stands: what it is allowed to lead to depends on it (A7).
     side: Arc<Side>,
@@ -62,6 +64,12 @@ impl HyperClient {
                 tcp(Arc::clone(lookup), Arc::new(|_| true), connect),
                 Arc::clone(&tls),
             ),
+            trusted: Pools::new(
+                elsewhere,
+                connect,
+                tcp(Arc::clone(lookup), Arc::new(|_| true), connect),
+                Arc::clone(&tls),
+            ),
             foreign: Pools::new(elsewhere, connect, tcp(Arc::clone(lookup), by_class, connect), tls),
             side,
             leave: Leave::new(limits.expect_wait),
@@ -88,6 +96,7 @@ impl HttpClient for HyperClient {
         let (request, gate) = gate::before(request, self.leave.wait(destination));
         let response = match destination {
             Destination::Registry => self.registry.send(request).await?,
+            Destination::Trusted => self.trusted.send(request).await?,
             Destination::Foreign => {
                 self.check_literal(request.uri())?;
                 self.foreign.send(request).await?
