@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::try_unfold;
-use gantri_core::{ByteStream, Error, ErrorKind, Pull, Result, Retry};
+use gantri_core::{ByteStream, Error, ErrorKind, Pull, Result, Retry, Seams};
 use gantri_spec::wire::ContentRange;
 use gantri_spec::{ByteRange, Digest, RepositoryName};
 use http::StatusCode;
@@ -45,6 +45,7 @@ pub(crate) struct Download {
     /// Breaks in a row that brought next to nothing new.
     stalls: u32,
     mode: Mode,
+    seams: Seams,
 }
 
 /// One body, and what to make of it.
@@ -102,7 +103,8 @@ impl Download {
             let what = format!("{}: range past its end, at {size}", remote.blob_name(&repo, &digest));
             Error::new(ErrorKind::RangeInvalid, what)
         })?;
-        let mut download = Self { remote, repo, digest, size, left, body: None, received: 0, stalls: 0, mode };
+        let (body, received, stalls, seams) = (None, 0, 0, Seams::default());
+        let mut download = Self { remote, repo, digest, size, left, body, received, stalls, mode, seams };
         download.take_up(response, &content)?;
         Ok(download)
     }
@@ -110,6 +112,11 @@ impl Download {
     /// Bytes of the whole blob.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Where it is told of whether the bytes had to be joined of several answers (H6).
+    pub(crate) fn seams(&self) -> &Seams {
+        &self.seams
     }
 
     /// The bytes that were asked for, and an error if there are more or they can't be had.
@@ -245,6 +252,9 @@ impl Download {
             Content::Part(range) if range.start == self.left.start && range.end == self.left.end => (0, false),
             Content::Part(_) | Content::Unclear => return self.distrust_ranges("another range"),
         };
+        if self.received > 0 {
+            self.seams.add();
+        }
         self.body = Some(Part { chunks: response.body, skip, longer, gained: 0 });
         Ok(())
     }

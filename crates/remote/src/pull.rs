@@ -64,7 +64,8 @@ impl Pull for Remote {
         }
         let download = Download::open(self.clone(), repo.clone(), digest.clone(), range).await?;
         let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), download.size());
-        Ok(BlobReader::new(descriptor, range, download.into_stream()))
+        let seams = download.seams().clone();
+        Ok(BlobReader::new(descriptor, range, download.into_stream()).with_seams(seams))
     }
 
     fn guards_content(&self) -> bool {
