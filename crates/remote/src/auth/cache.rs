@@ -147,13 +147,14 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::auth::Credential;
 
     fn key(realm: &str, service: Option<&str>, scope: &str, user: &str) -> Key {
         Key {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
             scope: scope.parse().unwrap(),
-            identity: Identity::User(user.to_owned()),
+            identity: Credential::basic(user, "p").identity(None),
         }
     }
 

@@ -8,11 +8,12 @@ mod cache;
 mod credentials;
 mod token;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::Host;
 use gantri_spec::wire::{Challenge, Scheme, Scope};
+use gantri_spec::{Host, RepositoryName};
 use http::header::HeaderValue;
 use url::Url;
 
@@ -40,8 +41,8 @@ pub(crate) struct Authorizer {
 struct State {
     /// What the registry asked for last.
     demand: Option<Demand>,
-    /// What the provider gave last, until it is refused.
-    credential: Option<Credential>,
+    /// What the provider gave last, until it is refused: for the host, or for each repository that it knows apart.
+    credentials: HashMap<Option<RepositoryName>, Credential>,
 }
 
 /// How a registry wants to be asked.
@@ -50,6 +51,16 @@ enum Demand {
     Basic,
     Bearer { realm: Url, service: Option<String> },
 }
+
+/// Who asks, and the repository that this was looked up for; `None` if the whole host knows them by that.
+#[derive(Debug)]
+struct Asker {
+    within: Option<RepositoryName>,
+    credential: Credential,
+}
+
+/// Credentials of so many repositories are kept; more are looked up again.
+const MANY_REPOSITORIES: usize = 256;
 
 /// Whether another try may be authorized better.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,16 +90,16 @@ impl Authorizer {
     /// `Credentials` if they can't be looked up; why a token could not be had.
     pub(crate) async fn header(&self, scope: &Scope) -> Result<Option<HeaderValue>> {
         let Some(demand) = self.with(|state| state.demand.clone()) else { return Ok(None) };
-        let credential = self.credential(&demand).await?;
-        match (&demand, &credential) {
+        let asker = self.asker(&demand, self.within(scope)).await?;
+        match (&demand, &asker.credential) {
             (_, Credential::Bearer(token)) => bearer(token).map(Some),
             (Demand::Basic, Credential::Basic { username, password }) => basic(username, password).map(Some),
             (Demand::Basic, _) => Ok(None),
             (Demand::Bearer { realm, service }, _) => {
-                let key = key(realm, service.as_ref(), scope, &credential);
+                let key = key(realm, service.as_ref(), scope, &asker);
                 let token = match self.tokens.find(&key) {
                     Some(token) => token,
-                    None => self.renew(&key, realm, &credential, None).await?,
+                    None => self.renew(&key, realm, &asker, None).await?,
                 };
                 bearer(&token.value).map(Some)
             }
@@ -106,12 +117,13 @@ impl Authorizer {
         spent: Option<&HeaderValue>,
     ) -> Result<Learned> {
         let Some((demand, asked)) = self.demand(challenges)? else { return Ok(Learned::Nothing) };
-        if spent.is_some() && !self.exchanges(&demand) {
-            self.forget_credential();
+        let within = self.within(scope);
+        if spent.is_some() && !self.exchanges(&demand, within.as_ref()) {
+            self.forget_credential(within.as_ref());
         }
-        let credential = self.credential(&demand).await?;
+        let asker = self.asker(&demand, within).await?;
         self.with(|state| state.demand = Some(demand.clone()));
-        let header = match (&demand, &credential) {
+        let header = match (&demand, &asker.credential) {
             (_, Credential::Bearer(token)) => bearer(token)?,
             (Demand::Basic, Credential::Basic { username, password }) => basic(username, password)?,
             (Demand::Basic, _) => return Ok(Learned::Nothing),
@@ -121,8 +133,8 @@ impl Authorizer {
                     self.tokens.discard(spent);
                 }
                 // What the registry asks for may be more than we thought, or less: both together will do.
-                let key = key(realm, service.as_ref(), &scope.union(&asked), &credential);
-                bearer(&self.renew(&key, realm, &credential, spent.as_ref()).await?.value)?
+                let key = key(realm, service.as_ref(), &scope.union(&asked), &asker);
+                bearer(&self.renew(&key, realm, &asker, spent.as_ref()).await?.value)?
             }
         };
         Ok(if spent == Some(&header) { Learned::Nothing } else { Learned::Something })
@@ -144,45 +156,60 @@ impl Authorizer {
         Ok(None)
     }
 
-    async fn renew(&self, key: &Key, realm: &Url, credential: &Credential, spent: Option<&Secret>) -> Result<Token> {
+    async fn renew(&self, key: &Key, realm: &Url, asker: &Asker, spent: Option<&Secret>) -> Result<Token> {
+        let Asker { within, credential } = asker;
         let wish = Wish { realm, service: key.service.as_deref(), scope: &key.scope, credential };
         let token = self.tokens.renew(key, spent, || self.exchange.token(wish)).await.inspect_err(|error| {
             if error.kind() == ErrorKind::Unauthorized {
-                self.forget_credential();
+                self.forget_credential(within.as_ref());
             }
         })?;
         if let (Some(renewed), Credential::IdentityToken(_)) = (&token.renewed, credential) {
-            self.with(|state| state.credential = Some(Credential::IdentityToken(renewed.clone())));
+            self.keep_credential(within.clone(), Credential::IdentityToken(renewed.clone()));
         }
         Ok(token)
     }
 
     /// Whether what was refused was a token of ours, and not the credential itself.
-    fn exchanges(&self, demand: &Demand) -> bool {
-        let is_token = |state: &mut State| matches!(state.credential, Some(Credential::Bearer(_)));
+    fn exchanges(&self, demand: &Demand, within: Option<&RepositoryName>) -> bool {
+        let is_token = |state: &mut State| matches!(state.find(within), Some(Credential::Bearer(_)));
         matches!(demand, Demand::Bearer { .. }) && !self.with(is_token)
     }
 
+    /// The repository that a credential is looked up for.
+    fn within(&self, scope: &Scope) -> Option<RepositoryName> {
+        self.credentials.by_repository(&self.host).then(|| scope.target()).flatten()
+    }
+
+    fn keep_credential(&self, within: Option<RepositoryName>, credential: Credential) {
+        self.with(|state| {
+            if state.credentials.len() >= MANY_REPOSITORIES {
+                state.credentials.clear();
+            }
+            state.credentials.insert(within, credential);
+        });
+    }
+
     /// What was refused may have been renewed by whoever provides it: ask again next time.
-    fn forget_credential(&self) {
-        self.with(|state| state.credential = None);
+    fn forget_credential(&self, within: Option<&RepositoryName>) {
+        self.with(|state| state.credentials.remove(&within.cloned()));
     }
 
     /// Who asks, as far as it may be said where the demand would have it sent.
-    async fn credential(&self, demand: &Demand) -> Result<Credential> {
-        let credential = self.look_up().await?;
+    async fn asker(&self, demand: &Demand, within: Option<RepositoryName>) -> Result<Asker> {
+        let credential = self.look_up(within.as_ref()).await?;
         self.may_be_sent(demand, &credential)?;
-        Ok(credential)
+        Ok(Asker { within, credential })
     }
 
-    async fn look_up(&self) -> Result<Credential> {
-        if let Some(credential) = self.with(|state| state.credential.clone()) {
+    async fn look_up(&self, within: Option<&RepositoryName>) -> Result<Credential> {
+        if let Some(credential) = self.with(|state| state.find(within)) {
             return Ok(credential);
         }
-        let looked_up = self.credentials.credential(&self.host).await;
+        let looked_up = self.credentials.credential(&self.host, within).await;
         let credential =
             looked_up.map_err(|error| error.during(format_args!("credentials for {}", self.host.as_str())))?;
-        self.with(|state| state.credential = Some(credential.clone()));
+        self.keep_credential(within.cloned(), credential.clone());
         Ok(credential)
     }
 
@@ -215,8 +242,15 @@ impl Authorizer {
     }
 }
 
-fn key(realm: &Url, service: Option<&String>, scope: &Scope, credential: &Credential) -> Key {
-    Key { realm: realm.to_string(), service: service.cloned(), scope: scope.clone(), identity: credential.identity() }
+impl State {
+    fn find(&self, within: Option<&RepositoryName>) -> Option<Credential> {
+        self.credentials.get(&within.cloned()).cloned()
+    }
+}
+
+fn key(realm: &Url, service: Option<&String>, scope: &Scope, asker: &Asker) -> Key {
+    let identity = asker.credential.identity(asker.within.as_ref());
+    Key { realm: realm.to_string(), service: service.cloned(), scope: scope.clone(), identity }
 }
 
 fn spent_token(header: &HeaderValue) -> Option<Secret> {

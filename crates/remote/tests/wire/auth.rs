@@ -459,7 +459,7 @@ struct Changing(AtomicUsize);
 
 #[async_trait]
 impl Credentials for Changing {
-    async fn credential(&self, _host: &Host) -> Result<Credential> {
+    async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         match self.0.fetch_add(1, Ordering::SeqCst) {
             0 => Ok(Credential::basic("me", "old")),
             1 => Ok(Credential::basic("me", "canary")),

@@ -13,6 +13,7 @@ mod put_manifest;
 mod redirect;
 mod referrers;
 mod referrers_together;
+mod repositories;
 mod retry;
 mod script;
 mod socket;

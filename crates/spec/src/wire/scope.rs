@@ -89,6 +89,17 @@ impl Scope {
         granted
     }
 
+    /// The repository that this is about: the one that is written to if there are several, as where a blob is mounted from
+    /// another. `None` if it is about none, or no one can tell.
+    pub fn target(&self) -> Option<RepositoryName> {
+        let repositories = || self.resources.iter().filter(|(resource, _)| resource.kind == "repository");
+        let written = || repositories().filter(|(_, actions)| actions.contains("push"));
+        let mut targets =
+            if written().next().is_some() { written().collect() } else { repositories().collect::<Vec<_>>() };
+        let (resource, _) = targets.pop().filter(|_| targets.is_empty())?;
+        resource.name.parse().ok()
+    }
+
     /// Whether this allows nothing, as is enough for a version check.
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty() && self.opaque.is_empty()
@@ -197,6 +208,26 @@ mod tests {
     fn a17_a_scope_with_characters_that_could_break_out_is_refused() {
         for (text, offset) in [("a:b:\r\nX: y", 4), ("a\0", 1), ("a:\"b\":c", 2), ("\\", 0), ("a:b:é", 4)] {
             assert_eq!(text.parse::<Scope>().unwrap_err().offset(), offset, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_target_of_a_scope_is_the_one_repository_it_writes_to_or_names() {
+        let table = [
+            ("", None),
+            ("registry:catalog:*", None),
+            ("repository:a:pull", Some("a")),
+            ("repository:a:pull registry:catalog:*", Some("a")),
+            ("repository:z/from:pull repository:a:pull,push", Some("a")),
+            ("repository:a/from:pull repository:z:pull,push", Some("z")),
+            ("repository:a:pull repository:b:pull", None),
+            ("repository:a:push repository:b:push", None),
+            ("repository(plugin):a:pull", None),
+            ("repository:*:pull", None),
+        ];
+        for (text, expected) in table {
+            let target = text.parse::<Scope>().unwrap().target();
+            assert_eq!(target.as_ref().map(RepositoryName::as_str), expected, "{text}");
         }
     }
 
