@@ -84,6 +84,11 @@ impl Authorizer {
         Self { host, supplier, plain_http, credentials, exchange, tokens, state }
     }
 
+    /// Whether the registry has asked who we are.
+    pub(crate) fn was_challenged(&self) -> bool {
+        self.with(|state| state.demand.is_some())
+    }
+
     /// The `Authorization` for a request that needs this scope; `None` as long as the registry has not asked.
     ///
     /// # Errors

@@ -57,6 +57,11 @@ impl Transport {
         Self { http, auth, throttle, limits, supplier, user_agent }
     }
 
+    /// Whether the registry has asked who we are.
+    pub(crate) fn was_challenged(&self) -> bool {
+        self.auth.was_challenged()
+    }
+
     /// Sends a request until it is answered, refused, or not worth another try.
     ///
     /// # Errors
