@@ -61,7 +61,7 @@ impl Side {
 }
 
 /// A URL that may be opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Admitted {
     pub(crate) url: Url,
     pub(crate) destination: Destination,
@@ -161,7 +161,7 @@ impl Supplier {
     }
 
     /// Whether the user named this token server.
-    fn trusts_realm(&self, realm: &Url) -> bool {
+    pub(crate) fn trusts_realm(&self, realm: &Url) -> bool {
         self.realms.iter().any(|host| {
             realm.host_str().map(|name| name.trim_matches(['[', ']'])) == Some(host.name())
                 && host.port().is_none_or(|port| realm.port_or_known_default() == Some(port))
@@ -200,10 +200,11 @@ impl AddressClass {
 
     fn of_v4(v4: Ipv4Addr) -> Self {
         match v4.octets() {
-            // Metadata services outside the link-local range: Alibaba's, Oracle's, Azure's.
-            [100, 100, 100, 200] | [192, 0, 0, _] | [168, 63, 129, 16] => Self::Never,
             [127, ..] | [0, 0, 0, 0] => Self::Loopback,
-            [0 | 224..=255, ..] | [169, 254, ..] => Self::Never,
+            // Beside the link-local range, the metadata services of Alibaba, Oracle and Azure.
+            [0 | 224..=255, ..] | [169, 254, ..] | [100, 100, 100, 200] | [192, 0, 0, _] | [168, 63, 129, 16] => {
+                Self::Never
+            }
             [100, 64..=127, ..] | [198, 18..=19, ..] => Self::Private,
             _ if v4.is_private() => Self::Private,
             _ => Self::Public,
@@ -213,10 +214,13 @@ impl AddressClass {
     fn of_v6(v6: Ipv6Addr) -> Self {
         match v6.segments() {
             [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Self::Loopback,
-            // Metadata services in the private range: Amazon's, Google's, Oracle's, Scaleway's.
-            [0xfd00, 0xec2, ..] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => Self::Never,
-            [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe] | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => Self::Never,
-            [0x100, 0, 0, 0, ..] | [0xfe80..=0xfebf | 0xff00..=0xffff, ..] => Self::Never,
+            // Beside the link-local range, the metadata services of Amazon, Google, Oracle and Scaleway.
+            [0x100, 0, 0, 0, ..]
+            | [0xfe80..=0xfebf | 0xff00..=0xffff, ..]
+            | [0xfd00, 0xec2, ..]
+            | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
+            | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
+            | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => Self::Never,
             // Beside the private ranges, the translators of a network of its own (RFC 8215): what is behind them can't be
             // told from outside.
             [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] => Self::Private,

@@ -105,10 +105,22 @@ impl Scope {
         self.resources.is_empty() && self.opaque.is_empty()
     }
 
-    /// Each resource with its actions, as one entry of the canonical form, in its order. A token request takes one
-    /// `scope` parameter for each.
+    /// Each resource with its actions, as one entry of the canonical form, in its order: those that allow more than reading
+    /// first. A token request takes one `scope` parameter for each, and some servers read only the first.
     pub fn iter(&self) -> impl Iterator<Item = String> + '_ {
-        let resources = self.resources.iter().map(|(resource, actions)| {
+        self.iter_from(None)
+    }
+
+    /// The same entries, those for the resources that `needed` names in front.
+    pub fn iter_from<'a>(&'a self, needed: Option<&Self>) -> impl Iterator<Item = String> + 'a {
+        let mut resources: Vec<_> = self.resources.iter().collect();
+        let reads = |actions: &BTreeSet<String>| actions.iter().all(|action| action == "pull");
+        // The order among equals stays.
+        resources.sort_by_key(|(resource, actions)| {
+            let needed = needed.is_some_and(|needed| needed.resources.contains_key(resource));
+            (!needed, reads(actions))
+        });
+        let resources = resources.into_iter().map(|(resource, actions)| {
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
             format!("{}:{}:{}", resource.kind, resource.name, actions.join(","))
         });
@@ -255,7 +267,9 @@ mod tests {
     fn a_mount_asks_for_both_repositories_one_entry_each() {
         let (to, from) = ("b/to".parse().unwrap(), "a/from".parse().unwrap());
         let both = Scope::push(&to).union(&Scope::pull(&from));
-        assert_eq!(both.iter().collect::<Vec<_>>(), ["repository:a/from:pull", "repository:b/to:pull,push"]);
+        assert_eq!(both.iter().collect::<Vec<_>>(), ["repository:b/to:pull,push", "repository:a/from:pull"]);
+        let needed: Vec<_> = both.iter_from(Some(&Scope::pull(&from))).collect();
+        assert_eq!(needed, ["repository:a/from:pull", "repository:b/to:pull,push"]);
         assert_eq!(Scope::catalog().to_string(), "registry:catalog:*");
         assert_eq!(Scope::delete(&to).to_string(), "repository:b/to:delete");
         assert!(Scope::default().is_empty() && !both.is_empty());
