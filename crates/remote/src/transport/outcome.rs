@@ -24,6 +24,10 @@ pub(super) enum Outcome {
     Refused(Response),
     /// The connection ended before the answer began (H1, H23).
     Closed(Error),
+    /// The connection ended before the request was taken: the other side has not acted on it (H23).
+    Unsent(Error),
+    /// There was no connection.
+    Unreached(Error),
     /// The host has no address (H22).
     Nowhere(Error),
     /// No answer, for a reason that the error knows.
@@ -34,6 +38,8 @@ pub(super) enum Outcome {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Trouble {
     Closed,
+    Unsent,
+    Unreached,
     Nowhere,
     Failed(gantri_core::Retry),
     Status(StatusCode, Option<Duration>),
@@ -63,6 +69,8 @@ impl Outcome {
     pub(super) fn of_failure(kind: SendErrorKind, error: Error) -> Self {
         match kind {
             SendErrorKind::Closed => Self::Closed(error),
+            SendErrorKind::Unsent => Self::Unsent(error),
+            SendErrorKind::Connect | SendErrorKind::Refused => Self::Unreached(error),
             SendErrorKind::Resolve => Self::Nowhere(error),
             _ => Self::Failed(error),
         }
@@ -72,6 +80,8 @@ impl Outcome {
     pub(super) fn trouble(&self) -> Trouble {
         match self {
             Self::Closed(_) => Trouble::Closed,
+            Self::Unsent(_) => Trouble::Unsent,
+            Self::Unreached(_) => Trouble::Unreached,
             Self::Nowhere(_) => Trouble::Nowhere,
             Self::Failed(error) => Trouble::Failed(error.retry()),
             Self::Success(response) | Self::Challenge(_, response) | Self::Refused(response) => {

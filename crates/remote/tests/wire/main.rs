@@ -5,9 +5,13 @@
 mod auth;
 mod delete;
 mod download;
+mod http2;
 mod listing;
 mod manifest;
+mod notes;
+mod pace;
 mod paging;
+mod product;
 mod push;
 mod put_manifest;
 mod redirect;
