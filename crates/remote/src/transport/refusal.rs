@@ -108,6 +108,6 @@ fn with_waiting_time(error: Error, headers: &HeaderMap) -> Error {
 
 /// The end of a pause, if it is near enough to be a date.
 fn until(now: SystemTime, pause: Duration) -> Option<String> {
-    const TEN_YEARS: Duration = Duration::from_hours(24 * 365 * 10);
+    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 86_400);
     (pause <= TEN_YEARS).then(|| httpdate::fmt_http_date(now + pause))
 }

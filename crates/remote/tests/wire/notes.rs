@@ -53,10 +53,14 @@ async fn a_warning_is_passed_on_once() {
 /// A refusal may warn too; whatever the registry leads to may not.
 #[tokio::test]
 async fn only_the_registry_warns() {
-    let script = Script::new(|seen, _| match seen.url.contains("cdn.test") {
-        true => Reply::ok("blob").header("warning", r#"299 - "elsewhere""#).header("ratelimit-remaining", "1"),
-        false if seen.url.contains("manifests") => Reply::status(404).header("warning", r#"299 - "refused""#),
-        false => Reply::status(307).header("location", "https://cdn.test/x").header("warning", r#"299 - "moved""#),
+    let script = Script::new(|seen, _| {
+        if seen.url.contains("cdn.test") {
+            return Reply::ok("blob").header("warning", r#"299 - "elsewhere""#).header("ratelimit-remaining", "1");
+        }
+        if seen.url.contains("manifests") {
+            return Reply::status(404).header("warning", r#"299 - "refused""#);
+        }
+        Reply::status(307).header("location", "https://cdn.test/x").header("warning", r#"299 - "moved""#)
     });
     let heard = Arc::new(Heard::default());
     let remote = builder(&script).observer(Arc::clone(&heard) as Arc<dyn Observer>).build().unwrap();

@@ -85,9 +85,11 @@ async fn an_upload_that_gets_nowhere_ends() {
 /// A token server that is down is asked as often as a request is tried, not as often again for each of its own tries.
 #[tokio::test(start_paused = true)]
 async fn a_token_server_is_asked_as_often_as_a_request_is_tried() {
-    let script = Script::new(|seen, _| match seen.url.starts_with("https://auth.test/") {
-        true => Reply::status(503),
-        false => Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#),
+    let script = Script::new(|seen, _| {
+        if seen.url.starts_with("https://auth.test/") {
+            return Reply::status(503);
+        }
+        Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#)
     });
     let error = named(&script).manifest(&repo(), &tag("v1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
