@@ -69,3 +69,4 @@ pub use self::builder::{HttpVersion, PlainHttp, RemoteBuilder};
 pub use self::check::Ping;
 pub use self::http::{Body, Connection, Destination, Dial, HttpClient, Resolve, SendError, SendErrorKind};
 pub use self::remote::Remote;
+pub use self::transport::{RateLimit, Throttle};
