@@ -100,7 +100,14 @@ pub(super) struct Stream {
 
 /// The address that was dialled; with every answer of its connection.
 #[derive(Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(crate) struct Peer(pub(super) SocketAddr);
+
+impl Peer {
+    /// What kind of place it is.
+    pub(crate) fn class(&self) -> AddressClass {
+        AddressClass::of(self.0.ip())
+    }
+}
 
 impl Described for Stream {
     fn connected(&self) -> Connected {

@@ -31,6 +31,7 @@ pub(crate) struct HyperClient {
     /// What the user named beside it.
     trusted: Pools,
     foreign: Pools,
+    outside: Pools,
     /// Where the registry stands: what it is allowed to lead to depends on it (A7).
     side: Arc<Side>,
     leave: Leave,
@@ -62,24 +63,28 @@ impl HyperClient {
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
         let anywhere = Connector { resolver, dialer, admission: Arc::new(|_| true) };
         let led = Connector { admission: by_class, ..anywhere.clone() };
+        let public: Admission = Arc::new(|class| class == AddressClass::Public);
+        let out = Connector { admission: public, ..anywhere.clone() };
         Self {
             registry: Pools::new(version, connect, anywhere.clone(), Arc::clone(&tls)),
             trusted: Pools::new(elsewhere, connect, anywhere, Arc::clone(&tls)),
-            foreign: Pools::new(elsewhere, connect, led, tls),
+            foreign: Pools::new(elsewhere, connect, led, Arc::clone(&tls)),
+            outside: Pools::new(elsewhere, connect, out, tls),
             side,
             leave: Leave::new(limits.expect_wait),
         }
     }
+}
 
-    /// Addresses in place of names never reach the resolver, so they are checked here.
-    fn check_literal(&self, uri: &http::Uri) -> Result<(), SendError> {
-        let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let Ok(address) = name.parse() else { return Ok(()) };
-        if AddressClass::of(address).may_be_reached_from(self.side.class()) {
-            Ok(())
-        } else {
-            Err(SendError::new(SendErrorKind::Forbidden))
-        }
+/// Addresses in place of names are checked for every request: a connection to one may be left over from when the registry
+/// stood elsewhere.
+fn check_literal(uri: &http::Uri, side: AddressClass) -> Result<(), SendError> {
+    let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let Ok(address) = name.parse() else { return Ok(()) };
+    if AddressClass::of(address).may_be_reached_from(side) {
+        Ok(())
+    } else {
+        Err(SendError::new(SendErrorKind::Forbidden))
     }
 }
 
@@ -93,9 +98,10 @@ impl HttpClient for HyperClient {
             Destination::Registry => self.registry.send(request).await?,
             Destination::Trusted => self.trusted.send(request).await?,
             Destination::Foreign => {
-                self.check_literal(request.uri())?;
+                check_literal(request.uri(), self.side.class())?;
                 self.foreign.send(request).await?
             }
+            Destination::Outside => self.outside.send(request).await?,
         };
         if let (Destination::Registry, Some(connection)) = (destination, response.extensions().get::<Peer>()) {
             self.side.note(connection.0.ip());

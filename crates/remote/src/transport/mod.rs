@@ -207,9 +207,10 @@ impl Transport {
         Ok(match answer {
             Ok(answer) => {
                 let (head, body) = answer.into_parts();
+                request.trail.met(head.extensions.get(), &self.supplier);
                 let body = bounded(body, &self.limits);
-                let response =
-                    Response { head, body, url: request.trail.url.clone(), destination: request.trail.destination };
+                let Trail { url, destination, outside, .. } = request.trail.clone();
+                let response = Response { head, body, url, destination, outside };
                 Outcome::of(response, request)
             }
             // What the body of the request died of says more than the broken connection that followed.
