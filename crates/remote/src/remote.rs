@@ -11,7 +11,7 @@ use http::header::{HeaderValue, LOCATION};
 
 use crate::builder::RemoteBuilder;
 use crate::habits::Habits;
-use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
+use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
 use crate::transport::{RateLimit, Request, Response, Transport};
@@ -124,19 +124,19 @@ impl Remote {
         let location = response.text(&LOCATION).ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "the answer names no location").with_status(response.head.status)
         })?;
-        self.admit(Purpose::Upload, &response.url, location)
+        self.admit(Purpose::Upload, response.speaker(), location)
     }
 
     /// A URL that the registry supplied, if it may be opened.
     ///
     /// # Errors
     /// `Protocol` if it is none, or may not.
-    pub(crate) fn admit(&self, purpose: Purpose, from: &url::Url, to: &str) -> Result<Admitted> {
+    pub(crate) fn admit(&self, purpose: Purpose, from: Speaker<'_>, to: &str) -> Result<Admitted> {
         let refused = |why: &dyn fmt::Display| {
             let thing = if purpose == Purpose::NextPage { "next page" } else { "location" };
             Error::new(ErrorKind::Protocol, format!("{thing} refused: {why}"))
         };
-        let to = from.join(to).map_err(|error| refused(&error))?;
+        let to = from.url.join(to).map_err(|error| refused(&error))?;
         let shown = Redacted(&to).to_string();
         outbound_policy(purpose, &self.0.supplier, from, to).map_err(|why| refused(&format_args!("{shown}: {why}")))
     }

@@ -21,7 +21,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::credentials::{Credential, Secret};
-use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
+use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::http::{Body, HttpClient, failure};
 use crate::transport::{is_passing, retry_after};
@@ -71,7 +71,7 @@ pub(super) fn realm(supplier: &Supplier, realm: &str) -> Result<Admitted> {
     };
     let url = Url::parse(realm).map_err(|error| refused(&error))?;
     let shown = Redacted(&url).to_string();
-    outbound_policy(Purpose::Realm, supplier, &supplier.origin, url)
+    outbound_policy(Purpose::Realm, supplier, supplier.speaker(), url)
         .map_err(|why| refused(&format_args!("{shown}: {why}")))
 }
 
@@ -124,7 +124,8 @@ impl Exchange {
             if form.method != Method::GET {
                 return Err(refused(&"a secret is not posted twice"));
             }
-            at = outbound_policy(Purpose::RealmRedirect, &self.supplier, &at.url, to).map_err(|why| refused(&why))?;
+            let from = Speaker { url: &at.url, outside: false };
+            at = outbound_policy(Purpose::RealmRedirect, &self.supplier, from, to).map_err(|why| refused(&why))?;
         }
         Err(Error::limit("redirects of the token server", "redirects", self.limits.redirects))
     }

@@ -34,6 +34,7 @@ pub(crate) struct HyperClient {
     /// What the user named beside it.
     trusted: Pools,
     foreign: Pools,
+    outside: Pools,
     /// Where the registry stands: what it is allowed to lead to depends on it (A7).
     side: Arc<Side>,
     leave: Leave,
@@ -84,30 +85,30 @@ impl HyperClient {
         let ways = Arc::new(Ways { resolver, dialer, pins, proxies, tls: Arc::clone(&foreign_tls) });
         let tunnels_all = version == HttpVersion::Http2;
         let anywhere = Connector { ways, admission: Arc::new(|_| true), tunnels_all };
-        let led = Connector { admission: by_class, tunnels_all: false, ..anywhere.clone() };
+        let trusted = Connector { tunnels_all: false, ..anywhere.clone() };
+        let led = Connector { admission: by_class, ..trusted.clone() };
+        let out = Connector { admission: Arc::new(|class| class == AddressClass::Public), ..trusted.clone() };
+        let other = |connector| Pools::new(elsewhere, limits.connect, connector, Arc::clone(&foreign_tls));
         Self {
-            registry: Pools::new(version, limits.connect, anywhere.clone(), Arc::new(LazyTls::new(tls))),
-            trusted: Pools::new(
-                elsewhere,
-                limits.connect,
-                Connector { tunnels_all: false, ..anywhere },
-                Arc::clone(&foreign_tls),
-            ),
-            foreign: Pools::new(elsewhere, limits.connect, led, foreign_tls),
+            registry: Pools::new(version, limits.connect, anywhere, Arc::new(LazyTls::new(tls))),
+            trusted: other(trusted),
+            foreign: other(led),
+            outside: other(out),
             side,
             leave: Leave::new(limits.expect_wait),
         }
     }
+}
 
-    /// Addresses in place of names never reach the resolver, so they are checked here.
-    fn check_literal(&self, uri: &http::Uri) -> Result<(), SendError> {
-        let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let Ok(address) = name.parse() else { return Ok(()) };
-        if AddressClass::of(address).may_be_reached_from(self.side.class()) {
-            Ok(())
-        } else {
-            Err(SendError::new(SendErrorKind::Forbidden))
-        }
+/// Addresses in place of names are checked for every request: a connection to one may be left over from when the registry
+/// stood elsewhere.
+fn check_literal(uri: &http::Uri, side: AddressClass) -> Result<(), SendError> {
+    let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let Ok(address) = name.parse() else { return Ok(()) };
+    if AddressClass::of(address).may_be_reached_from(side) {
+        Ok(())
+    } else {
+        Err(SendError::new(SendErrorKind::Forbidden))
     }
 }
 
@@ -121,9 +122,10 @@ impl HttpClient for HyperClient {
             Destination::Registry => self.registry.send(request).await?,
             Destination::Trusted => self.trusted.send(request).await?,
             Destination::Foreign => {
-                self.check_literal(request.uri())?;
+                check_literal(request.uri(), self.side.class())?;
                 self.foreign.send(request).await?
             }
+            Destination::Outside => self.outside.send(request).await?,
         };
         if let (Destination::Registry, Some(Peer::Host(peer))) = (destination, response.extensions().get()) {
             self.side.note(peer.ip());
