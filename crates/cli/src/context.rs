@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gantri::config::DockerCredentials;
+use gantri::config::CredentialChain;
 use gantri::spec::InvalidPlatform;
 use gantri::{Client, Error, ErrorKind, Limits, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
@@ -60,7 +60,7 @@ impl Context {
         };
         let mut client = Client::builder()
             .observer(observer)
-            .credentials(Arc::new(DockerCredentials::default()))
+            .credentials(Arc::new(CredentialChain::default()))
             .plain_http(plain_http);
         if let Some(platform) = settings.platform {
             client = client.platform(parse_platform(platform)?);
