@@ -90,9 +90,14 @@ impl CredentialFile {
         own.or_else(|| Some(Rule::Helper(self.store.as_ref()?, "credsStore", super::key::server(host))))
     }
 
-    /// Whether something stands in `auths` for the host as a whole.
-    pub(super) fn has_entry(&self, host: &Host) -> bool {
-        self.auths.iter().any(|(_, key, entry)| key.covers_all_of(host) && !entry.is_empty())
+    /// What stands in `auths` for the host as a whole.
+    pub(super) fn entries_of(&self, host: &Host) -> impl Iterator<Item = CredentialSource> {
+        let entries = self.auths.iter().filter(|(_, key, entry)| key.covers_all_of(host) && !entry.is_empty());
+        entries.map(|(key, _, entry)| self.source(Rule::Entry(key, entry)))
+    }
+
+    pub(super) fn place(&self) -> &CredentialPlace {
+        &self.place
     }
 
     /// An error about what the file has for a host.

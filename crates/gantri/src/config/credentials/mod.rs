@@ -7,9 +7,12 @@
 //! place that can't be read, and a helper that fails, is an error and never sends the question elsewhere (A14).
 
 mod containers;
+mod edit;
 mod file;
 mod helper;
+mod keep;
 mod key;
+mod replace;
 mod source;
 
 use std::collections::HashMap;

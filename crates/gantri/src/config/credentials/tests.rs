@@ -2,6 +2,7 @@
 
 mod examples;
 mod helpers;
+mod keep;
 
 use std::fs;
 use std::path::Path;
