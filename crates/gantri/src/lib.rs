@@ -46,7 +46,7 @@ pub use gantri_image::{
     Action, Artifact, Copied, Extent, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked,
     UnpackedArtifact,
 };
-pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
+pub use gantri_remote::{Credential, Credentials, Ping, PlainHttp, Remote, Secret};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
 pub use gantri_store::{Archive, Layout};
 pub use location::{ArchivePath, LayoutPath, Location};

@@ -62,6 +62,14 @@ impl Registries {
         remotes.insert(host.clone(), Arc::clone(&remote));
         Ok(remote)
     }
+
+    /// The registry at `host` for somebody else, who shares nothing with the client.
+    ///
+    /// # Errors
+    /// `Config` if it can't be set up.
+    pub(crate) fn as_another(&self, host: &Host, credentials: Arc<dyn Credentials>) -> Result<Remote> {
+        Settings { credentials, ..self.settings.clone() }.remote(host)
+    }
 }
 
 impl Settings {
