@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Limits, Registry, Result};
-use gantri_remote::{Credential, Credentials, PlainHttp, Remote};
+use gantri_remote::{Credential, Credentials, PlainHttp, Remote, UploadSessions};
 use gantri_spec::Host;
 
 /// The registries that a client speaks to.
@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     /// `None` is the library's own.
     pub(crate) user_agent: Option<String>,
     pub(crate) page_size: Option<u32>,
+    pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 impl Default for Settings {
@@ -34,6 +35,7 @@ impl Default for Settings {
             limits: Limits::default(),
             user_agent: None,
             page_size: None,
+            upload_sessions: None,
         }
     }
 }
@@ -71,6 +73,9 @@ impl Settings {
             .page_size(self.page_size);
         if let Some(user_agent) = &self.user_agent {
             remote = remote.user_agent(user_agent.clone());
+        }
+        if let Some(sessions) = &self.upload_sessions {
+            remote = remote.upload_sessions(Arc::clone(sessions));
         }
         remote.build()
     }

@@ -15,7 +15,7 @@ use crate::http::{HttpClient, HyperClient};
 use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
 use crate::transport::Transport;
-use crate::upload::Lessons;
+use crate::upload::{Lessons, UploadSessions};
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub struct RemoteBuilder {
     user_agent: String,
     page_size: Option<u32>,
     http_client: Option<Arc<dyn HttpClient>>,
+    upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 /// Whether a registry is spoken to without TLS. A failed https never falls back to http (A13).
@@ -72,6 +73,7 @@ impl RemoteBuilder {
             user_agent: concat!("gantri/", env!("CARGO_PKG_VERSION")).to_owned(),
             page_size: None,
             http_client: None,
+            upload_sessions: None,
         }
     }
 
@@ -126,6 +128,13 @@ impl RemoteBuilder {
         self
     }
 
+    /// Keeps the uploads of whole blobs here, so that the next process can go on with one that this process did not end.
+    /// Default: nowhere, and an upload ends with its process.
+    pub fn upload_sessions(mut self, sessions: Arc<dyn UploadSessions>) -> Self {
+        self.upload_sessions = Some(sessions);
+        self
+    }
+
     /// The registry, ready to be asked. Nothing is sent before something is asked for.
     ///
     /// # Errors
@@ -155,8 +164,8 @@ impl RemoteBuilder {
         );
         let transport = Transport::new(http, auth, Arc::clone(&limits), Arc::clone(&supplier), user_agent);
         let (habits, lessons, lines) = (Habits::default(), Lessons::default(), Lines::default());
-        let page_size = self.page_size;
-        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size, habits, lessons, lines }))
+        let (host, page_size, upload_sessions) = (self.host, self.page_size, self.upload_sessions);
+        Ok(Remote::of(Inner { host, supplier, transport, limits, page_size, habits, lines, lessons, upload_sessions }))
     }
 }
 

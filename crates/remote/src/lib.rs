@@ -66,3 +66,4 @@ pub use self::auth::{Credential, Credentials, Secret};
 pub use self::builder::{HttpVersion, PlainHttp, RemoteBuilder};
 pub use self::http::{Body, Destination, HttpClient, SendError, SendErrorKind};
 pub use self::remote::Remote;
+pub use self::upload::{KeptSession, UploadSessions};

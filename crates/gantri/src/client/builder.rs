@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
-use gantri_remote::{Credentials, PlainHttp};
+use gantri_remote::{Credentials, PlainHttp, UploadSessions};
 use gantri_spec::{Host, Platform};
 
 use super::Client;
@@ -52,6 +52,13 @@ impl ClientBuilder {
     /// Asks listings for pages of so many entries. Default `None`: the registry chooses, which every registry can.
     pub fn page_size(mut self, entries: Option<u32>) -> Self {
         self.settings.page_size = entries;
+        self
+    }
+
+    /// Where uploads are kept that this process may not end, for the next one to go on with
+    /// ([`KeptUploads`](crate::KeptUploads)). Default: nowhere.
+    pub fn upload_sessions(mut self, sessions: Arc<dyn UploadSessions>) -> Self {
+        self.settings.upload_sessions = Some(sessions);
         self
     }
 
