@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod go;
 mod interop;
+mod kill;
 mod layout;
 mod server;
 mod tool;
@@ -16,6 +17,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   check [--only STEP]... [--skip STEP]...   everything a change must pass
   interop [WORD]...                         our client and server against other people's
   bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
+  kill [--kills N] [--mib N]                commands killed at random, a large blob cut and killed on its way
   serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
 
 fn main() -> ExitCode {
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["check", options @ ..] => check::check(options),
         ["interop", words @ ..] => interop::interop(words),
         ["bench", parts @ ..] => bench::bench(parts),
+        ["kill", options @ ..] => kill::kill(options),
         ["serve", kind] => server::serve(kind),
         _ => Err(USAGE.to_owned()),
     };
