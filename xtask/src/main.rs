@@ -6,6 +6,7 @@ mod check;
 mod go;
 mod guards;
 mod interop;
+mod kill;
 mod layout;
 mod server;
 mod tool;
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   guards [ROW]...                           the tests of docs/security.md, each without its guard
   interop [WORD]...                         our client and server against other people's
   bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
+  kill [--kills N] [--mib N]                commands killed at random, a large blob cut and killed on its way
   serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["guards", rows @ ..] => guards::guards(rows),
         ["interop", words @ ..] => interop::interop(words),
         ["bench", parts @ ..] => bench::bench(parts),
+        ["kill", options @ ..] => kill::kill(options),
         ["serve", kind] => server::serve(kind),
         _ => Err(USAGE.to_owned()),
     };

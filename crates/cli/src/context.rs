@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantri::spec::InvalidPlatform;
-use gantri::{Client, Error, ErrorKind, Limits, Location, Observer, PlainHttp, Platform, Reference};
+use gantri::{Client, Error, ErrorKind, KeptUploads, Limits, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::alternatives;
@@ -62,6 +62,9 @@ impl Context {
             .observer(observer)
             .credentials(Arc::new(credentials::chain(&global.credentials)))
             .plain_http(plain_http);
+        if let Some(uploads) = KeptUploads::of_user() {
+            client = client.upload_sessions(Arc::new(uploads));
+        }
         if let Some(platform) = settings.platform {
             client = client.platform(parse_platform(platform)?);
         }

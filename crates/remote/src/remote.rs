@@ -15,7 +15,7 @@ use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy}
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
 use crate::transport::{RateLimit, Request, Response, Transport};
-use crate::upload::Lessons;
+use crate::upload::{Lessons, UploadSessions};
 
 /// A registry behind HTTP.
 ///
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     /// Who waits to change the referrers of a subject.
     pub(crate) lines: Lines,
     pub(crate) lessons: Lessons,
+    /// Where uploads are kept between processes; nowhere by default.
+    pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 impl Remote {
@@ -78,6 +80,10 @@ impl Remote {
     /// What this registry has taught about uploads.
     pub(crate) fn lessons(&self) -> &Lessons {
         &self.0.lessons
+    }
+
+    pub(crate) fn upload_sessions(&self) -> Option<&dyn UploadSessions> {
+        self.0.upload_sessions.as_deref()
     }
 
     /// The page size to ask for: the one that was told, or the shorter one that the registry made of it.
