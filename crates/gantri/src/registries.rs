@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Limits, Registry, Result};
-use gantri_remote::{Credential, Credentials, PlainHttp, Remote};
+use gantri_remote::{Credential, Credentials, Dial, PlainHttp, Remote, Resolve};
 use gantri_spec::Host;
 
 /// The registries that a client speaks to.
@@ -24,6 +24,10 @@ pub(crate) struct Settings {
     /// `None` is the library's own.
     pub(crate) user_agent: Option<String>,
     pub(crate) page_size: Option<u32>,
+    /// `None` is the system's.
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
+    /// `None` is TCP.
+    pub(crate) dialer: Option<Arc<dyn Dial>>,
 }
 
 impl Default for Settings {
@@ -34,6 +38,8 @@ impl Default for Settings {
             limits: Limits::default(),
             user_agent: None,
             page_size: None,
+            resolver: None,
+            dialer: None,
         }
     }
 }
@@ -71,6 +77,12 @@ impl Settings {
             .page_size(self.page_size);
         if let Some(user_agent) = &self.user_agent {
             remote = remote.user_agent(user_agent.clone());
+        }
+        if let Some(resolver) = &self.resolver {
+            remote = remote.resolver(Arc::clone(resolver));
+        }
+        if let Some(dialer) = &self.dialer {
+            remote = remote.dialer(Arc::clone(dialer));
         }
         remote.build()
     }

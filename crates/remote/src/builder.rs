@@ -11,7 +11,7 @@ use url::Url;
 use crate::auth::{Authorizer, Credential, Credentials};
 use crate::habits::Habits;
 use crate::http::policy::{Side, Supplier};
-use crate::http::{HttpClient, HyperClient};
+use crate::http::{Dial, HttpClient, HyperClient, Resolve, SystemResolver, Tcp};
 use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
 use crate::transport::Transport;
@@ -29,6 +29,8 @@ pub struct RemoteBuilder {
     limits: Limits,
     user_agent: String,
     page_size: Option<u32>,
+    resolver: Arc<dyn Resolve>,
+    dialer: Arc<dyn Dial>,
     http_client: Option<Arc<dyn HttpClient>>,
 }
 
@@ -71,6 +73,8 @@ impl RemoteBuilder {
             limits: Limits::default(),
             user_agent: concat!("gantri/", env!("CARGO_PKG_VERSION")).to_owned(),
             page_size: None,
+            resolver: Arc::new(SystemResolver),
+            dialer: Arc::new(Tcp),
             http_client: None,
         }
     }
@@ -120,7 +124,20 @@ impl RemoteBuilder {
         self
     }
 
-    /// Sends through this instead of the built-in client. HTTP version and the limit on connecting are then its business.
+    /// Finds addresses through this instead of the system's resolver. What it finds is checked all the same.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Connects through this instead of TCP; TLS goes on top of it all the same.
+    pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
+        self.dialer = dialer;
+        self
+    }
+
+    /// Sends through this instead of the built-in client. HTTP version, resolver, dialer and the limit on connecting are
+    /// then its business.
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
         self.http_client = Some(client);
         self
@@ -140,9 +157,9 @@ impl RemoteBuilder {
         let origin = origin(&self.host, self.plain_http)?;
         let side = Arc::new(Side::told_by(&origin));
         let limits = Arc::new(self.limits);
-        let http = self
-            .http_client
-            .unwrap_or_else(|| Arc::new(HyperClient::new(self.http_version, &limits, Arc::clone(&side))));
+        let http = self.http_client.unwrap_or_else(|| {
+            Arc::new(HyperClient::new(self.http_version, &limits, Arc::clone(&side), self.resolver, self.dialer))
+        });
         let supplier = Arc::new(Supplier { origin, realms: self.trusted_realms, side });
         let auth = Authorizer::new(
             self.host.clone(),

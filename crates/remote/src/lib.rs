@@ -64,5 +64,5 @@ mod upload;
 
 pub use self::auth::{Credential, Credentials, Secret};
 pub use self::builder::{HttpVersion, PlainHttp, RemoteBuilder};
-pub use self::http::{Body, Destination, HttpClient, SendError, SendErrorKind};
+pub use self::http::{Body, Connection, Destination, Dial, HttpClient, Resolve, SendError, SendErrorKind};
 pub use self::remote::Remote;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
-use gantri_remote::{Credentials, PlainHttp};
+use gantri_remote::{Credentials, Dial, PlainHttp, Resolve};
 use gantri_spec::{Host, Platform};
 
 use super::Client;
@@ -52,6 +52,18 @@ impl ClientBuilder {
     /// Asks listings for pages of so many entries. Default `None`: the registry chooses, which every registry can.
     pub fn page_size(mut self, entries: Option<u32>) -> Self {
         self.settings.page_size = entries;
+        self
+    }
+
+    /// Who finds the addresses of names. Default: the system's resolver. What is found is checked all the same.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.settings.resolver = Some(resolver);
+        self
+    }
+
+    /// Who opens connections. Default: TCP. TLS goes on top all the same.
+    pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
+        self.settings.dialer = Some(dialer);
         self
     }
 

@@ -6,66 +6,61 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection as Described};
+use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
+use super::dial::{Connection, Dial, Resolve};
 use super::policy::AddressClass;
+use super::race::race;
 
-/// Finds the addresses of a name.
-pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Which addresses may be connected to; asked once for each connection.
 pub(super) type Admission = Arc<dyn Fn(AddressClass) -> bool + Send + Sync>;
 
-/// The system's resolver.
-pub(super) fn system_lookup() -> Lookup {
-    Arc::new(|name| {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
-    })
-}
-
-/// A connector for plain TCP: all addresses of a name are tried, IPv6 and IPv4 side by side (H22).
-pub(super) fn tcp(lookup: Lookup, admission: Admission, limit: Duration) -> HttpConnector<Resolver> {
-    let mut connector = HttpConnector::new_with_resolver(Resolver { lookup, admission });
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(limit));
-    connector
-}
-
-/// Resolves a name and leaves out the addresses that may not be reached.
+/// From a URL to a connection without TLS.
 #[derive(Clone)]
-pub(super) struct Resolver {
-    lookup: Lookup,
-    admission: Admission,
+pub(super) struct Connector {
+    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) dialer: Arc<dyn Dial>,
+    pub(super) admission: Admission,
 }
 
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = ResolveError;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+impl Connector {
+    async fn connect(self, to: Uri) -> Result<Stream, BoxError> {
+        let host = to.host().unwrap_or_default();
+        let port = to.port_u16().unwrap_or(if to.scheme() == Some(&http::uri::Scheme::HTTP) { 80 } else { 443 });
+        let found = match host.trim_matches(['[', ']']).parse() {
+            Ok(literal) => vec![literal],
+            Err(_) => self.resolver.addresses(host).await.map_err(ResolveError::Lookup)?,
+        };
+        let admitted = admit(&found, &*self.admission)?;
+        let addresses = admitted.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        let (peer, connection) = race(&*self.dialer, addresses).await?;
+        Ok(Stream { io: TokioIo::new(connection), peer })
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Stream, BoxError>>;
 
     fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        let Self { lookup, admission } = self.clone();
-        Box::pin(async move {
-            let found = lookup(name.as_str().to_owned()).await.map_err(ResolveError::Lookup)?;
-            let admitted = admit(&found, &*admission)?;
-            Ok(admitted.into_iter().map(|address| SocketAddr::new(address, 0)).collect::<Vec<_>>().into_iter())
-        })
+    fn call(&mut self, to: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(to))
     }
 }
 
@@ -97,6 +92,54 @@ impl fmt::Display for ResolveError {
 
 impl std::error::Error for ResolveError {}
 
+/// An open connection, and who answered.
+pub(super) struct Stream {
+    io: TokioIo<Box<dyn Connection>>,
+    peer: SocketAddr,
+}
+
+/// The address that was dialled; with every answer of its connection.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+impl Described for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new().extra(Peer(self.peer))
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, into)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+    }
+}
+
 /// A connector that gives up after a time, TLS handshake included.
 #[derive(Clone)]
 pub(super) struct Timed<C> {
@@ -115,10 +158,10 @@ where
     C: Service<Uri>,
     C::Future: Send + 'static,
     C::Response: 'static,
-    C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    C::Error: Into<BoxError>,
 {
     type Response = C::Response;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -130,7 +173,7 @@ where
         Box::pin(async move {
             match tokio::time::timeout(limit, connecting).await {
                 Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(Box::new(ConnectTimeout(limit)).into()),
+                Err(_) => Err(ConnectTimeout(limit).into()),
             }
         })
     }

@@ -9,6 +9,7 @@ use gantri_core::{Error, ErrorKind, Retry};
 use url::Url;
 
 use super::connect::{ConnectTimeout, ResolveError};
+use super::race::Unreachable;
 use super::{SendError, SendErrorKind};
 
 /// Why a request got no answer.
@@ -71,6 +72,13 @@ fn told_by(error: &(dyn StdError + 'static)) -> Option<SendErrorKind> {
         return Some(match error {
             ResolveError::Lookup(_) => SendErrorKind::Resolve,
             ResolveError::Forbidden(_) => SendErrorKind::Forbidden,
+        });
+    }
+    if let Some(error) = error.downcast_ref::<Unreachable>() {
+        return Some(match error {
+            _ if error.is_refused() => SendErrorKind::Refused,
+            _ if error.is_timeout() => SendErrorKind::Timeout,
+            _ => SendErrorKind::Connect,
         });
     }
     if error.is::<ConnectTimeout>() {

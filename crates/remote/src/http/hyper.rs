@@ -14,11 +14,12 @@ use gantri_core::{ByteStream, Limits};
 use http::header::EXPECT;
 use http_body_util::BodyDataStream;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::{Connect, HttpConnector, HttpInfo};
+use hyper_util::client::legacy::connect::Connect;
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::connect::{Admission, Lookup, Resolver, Timed, system_lookup, tcp};
+use super::connect::{Admission, Connector, Peer, Timed};
+use super::dial::{Dial, Resolve};
 use super::policy::{AddressClass, Side};
 use super::tls::LazyTls;
 use super::{Body, Destination, HttpClient, SendError, SendErrorKind, failure, gate};
@@ -44,25 +45,24 @@ struct Leave {
 
 impl HyperClient {
     /// A client for one registry; `side` is kept up to date with the connections made to it.
-    pub(crate) fn new(version: HttpVersion, limits: &Limits, side: Arc<Side>) -> Self {
-        Self::with_lookup(version, limits, side, &system_lookup())
-    }
-
-    fn with_lookup(version: HttpVersion, limits: &Limits, side: Arc<Side>, lookup: &Lookup) -> Self {
+    pub(crate) fn new(
+        version: HttpVersion,
+        limits: &Limits,
+        side: Arc<Side>,
+        resolver: Arc<dyn Resolve>,
+        dialer: Arc<dyn Dial>,
+    ) -> Self {
         let connect = limits.connect;
         let tls = Arc::new(LazyTls::default());
         let seen_from = Arc::clone(&side);
         let by_class: Admission = Arc::new(move |class| class.may_be_reached_from(seen_from.class()));
         // Prior knowledge of HTTP/2 is about the registry, not about what it leads to.
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
+        let anywhere = Connector { resolver, dialer, admission: Arc::new(|_| true) };
+        let led = Connector { admission: by_class, ..anywhere.clone() };
         Self {
-            registry: Pools::new(
-                version,
-                connect,
-                tcp(Arc::clone(lookup), Arc::new(|_| true), connect),
-                Arc::clone(&tls),
-            ),
-            foreign: Pools::new(elsewhere, connect, tcp(Arc::clone(lookup), by_class, connect), tls),
+            registry: Pools::new(version, connect, anywhere, Arc::clone(&tls)),
+            foreign: Pools::new(elsewhere, connect, led, tls),
             side,
             leave: Leave::new(limits.expect_wait),
         }
@@ -93,8 +93,8 @@ impl HttpClient for HyperClient {
                 self.foreign.send(request).await?
             }
         };
-        if let (Destination::Registry, Some(connection)) = (destination, response.extensions().get::<HttpInfo>()) {
-            self.side.note(connection.remote_addr().ip());
+        if let (Destination::Registry, Some(connection)) = (destination, response.extensions().get::<Peer>()) {
+            self.side.note(connection.0.ip());
         }
         if destination == Destination::Registry {
             let in_vain = asks && response.status().is_success() && gate.as_ref().is_some_and(|gate| !gate.is_open());
@@ -139,22 +139,22 @@ impl fmt::Debug for HyperClient {
     }
 }
 
-type Plain = Client<Timed<HttpConnector<Resolver>>, Body>;
-type Secure = Client<Timed<HttpsConnector<HttpConnector<Resolver>>>, Body>;
+type Plain = Client<Timed<Connector>, Body>;
+type Secure = Client<Timed<HttpsConnector<Connector>>, Body>;
 
 /// The pools for http and https that share one way of connecting.
 struct Pools {
     version: HttpVersion,
     limit: Duration,
-    tcp: HttpConnector<Resolver>,
+    connector: Connector,
     tls: Arc<LazyTls>,
     plain: OnceLock<Plain>,
     secure: OnceLock<Secure>,
 }
 
 impl Pools {
-    fn new(version: HttpVersion, limit: Duration, tcp: HttpConnector<Resolver>, tls: Arc<LazyTls>) -> Self {
-        Self { version, limit, tcp, tls, plain: OnceLock::new(), secure: OnceLock::new() }
+    fn new(version: HttpVersion, limit: Duration, connector: Connector, tls: Arc<LazyTls>) -> Self {
+        Self { version, limit, connector, tls, plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
     async fn send(&self, request: http::Request<Body>) -> Result<http::Response<hyper::body::Incoming>, SendError> {
@@ -166,7 +166,7 @@ impl Pools {
     }
 
     fn plain(&self) -> &Plain {
-        self.plain.get_or_init(|| tuned(self.version).build(Timed::new(self.tcp.clone(), self.limit)))
+        self.plain.get_or_init(|| tuned(self.version).build(Timed::new(self.connector.clone(), self.limit)))
     }
 
     fn secure(&self) -> Result<&Secure, SendError> {
@@ -174,11 +174,11 @@ impl Pools {
             return Ok(made);
         }
         let scheme = HttpsConnectorBuilder::new().with_tls_config(self.tls.config()?).https_only();
-        let tcp = self.tcp.clone();
+        let plain = self.connector.clone();
         let connector = match self.version {
-            HttpVersion::Auto => scheme.enable_all_versions().wrap_connector(tcp),
-            HttpVersion::Http1 => scheme.enable_http1().wrap_connector(tcp),
-            HttpVersion::Http2 => scheme.enable_http2().wrap_connector(tcp),
+            HttpVersion::Auto => scheme.enable_all_versions().wrap_connector(plain),
+            HttpVersion::Http1 => scheme.enable_http1().wrap_connector(plain),
+            HttpVersion::Http2 => scheme.enable_http2().wrap_connector(plain),
         };
         Ok(self.secure.get_or_init(|| tuned(self.version).build(Timed::new(connector, self.limit))))
     }
@@ -219,89 +219,4 @@ fn tuned(version: HttpVersion) -> Builder {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::{IpAddr, TcpListener};
-    use std::sync::atomic::AtomicUsize;
-
-    use super::*;
-
-    /// Answers every request with 204, for ever.
-    fn server() -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let _ = stream.read(&mut [0; 4096]);
-                let _ = stream.write_all(b"HTTP/1.1 204 x\r\nconnection: close\r\n\r\n");
-            }
-        });
-        port
-    }
-
-    fn client(side: &str, addresses: fn(&str, usize) -> &'static [&'static str]) -> HyperClient {
-        let calls = AtomicUsize::new(0);
-        let lookup: Lookup = Arc::new(move |name| {
-            let found = addresses(&name, calls.fetch_add(1, Ordering::SeqCst));
-            let found: Vec<IpAddr> = found.iter().map(|address| address.parse().unwrap()).collect();
-            Box::pin(async move { Ok(found) })
-        });
-        let side = Arc::new(Side::told_by(&side.parse().unwrap()));
-        HyperClient::with_lookup(HttpVersion::Auto, &Limits::default(), side, &lookup)
-    }
-
-    async fn ask(client: &HyperClient, destination: Destination, url: String) -> Result<(), SendErrorKind> {
-        let request = http::Request::get(url).extension(destination).body(Body::empty()).unwrap();
-        client.send(request).await.map(drop).map_err(|error| error.kind())
-    }
-
-    /// A7: the address that a name resolves to is checked as it is connected to, for every URL that the registry named.
-    #[tokio::test]
-    async fn a_name_that_leads_inside_is_refused_at_the_socket() {
-        let port = server();
-        let evil = |_: &str, _| &["127.0.0.1"][..];
-        let url = || format!("http://evil.test:{port}/");
-        let public = client("https://registry.test", evil);
-        assert_eq!(ask(&public, Destination::Foreign, url()).await, Err(SendErrorKind::Forbidden));
-        assert_eq!(ask(&public, Destination::Registry, url()).await, Ok(()), "the user may name what he likes");
-        assert_eq!(
-            ask(&public, Destination::Foreign, url()).await,
-            Ok(()),
-            "a registry that was found to stand inside"
-        );
-        let loopback = client("http://localhost:5000", evil);
-        assert_eq!(ask(&loopback, Destination::Foreign, url()).await, Ok(()));
-    }
-
-    #[tokio::test]
-    async fn a_literal_address_is_refused_as_well() {
-        let port = server();
-        let public = client("https://registry.test", |_, _| &[]);
-        let literals =
-            [format!("http://127.0.0.1:{port}/"), "http://169.254.169.254/".into(), "http://[::1]:1/".into()];
-        for url in literals {
-            assert_eq!(ask(&public, Destination::Foreign, url.clone()).await, Err(SendErrorKind::Forbidden), "{url}");
-        }
-    }
-
-    /// A7: a name that is pointed elsewhere between two connections is checked again.
-    #[tokio::test]
-    async fn a_name_is_checked_for_every_connection() {
-        let port = server();
-        let rebinding =
-            client("http://localhost", |_, call| if call == 0 { &["127.0.0.1"] } else { &["169.254.169.254"] });
-        let url = || format!("http://evil.test:{port}/");
-        assert_eq!(ask(&rebinding, Destination::Foreign, url()).await, Ok(()));
-        assert_eq!(ask(&rebinding, Destination::Foreign, url()).await, Err(SendErrorKind::Forbidden));
-    }
-
-    /// H22: a dead address among several does not stand in the way; no address is said to be none.
-    #[tokio::test]
-    async fn every_address_of_a_name_is_tried() {
-        let port = server();
-        let several =
-            client("http://localhost", |name, _| if name == "none.test" { &[] } else { &["127.0.0.2", "127.0.0.1"] });
-        assert_eq!(ask(&several, Destination::Registry, format!("http://some.test:{port}/")).await, Ok(()));
-        assert_eq!(ask(&several, Destination::Registry, "http://none.test/".into()).await, Err(SendErrorKind::Resolve));
-    }
-}
+mod tests;

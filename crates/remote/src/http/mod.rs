@@ -7,10 +7,12 @@
 
 mod body;
 mod connect;
+mod dial;
 pub(crate) mod failure;
 mod gate;
 mod hyper;
 pub(crate) mod policy;
+mod race;
 mod tls;
 pub(crate) mod url;
 
@@ -20,6 +22,8 @@ use async_trait::async_trait;
 use gantri_core::ByteStream;
 
 pub use self::body::Body;
+pub use self::dial::{Connection, Dial, Resolve};
+pub(crate) use self::dial::{SystemResolver, Tcp};
 pub(crate) use self::hyper::HyperClient;
 
 /// Sends requests.
