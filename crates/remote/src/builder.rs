@@ -26,6 +26,7 @@ pub struct RemoteBuilder {
     http_version: HttpVersion,
     credentials: Arc<dyn Credentials>,
     trusted_realms: Vec<Host>,
+    strict_realm: bool,
     limits: Limits,
     user_agent: String,
     page_size: Option<u32>,
@@ -70,6 +71,7 @@ impl RemoteBuilder {
             http_version: HttpVersion::default(),
             credentials: Arc::new(Credential::Anonymous),
             trusted_realms: Vec::new(),
+            strict_realm: false,
             limits: Limits::default(),
             user_agent: concat!("gantri/", env!("CARGO_PKG_VERSION")).to_owned(),
             page_size: None,
@@ -97,10 +99,19 @@ impl RemoteBuilder {
         self
     }
 
-    /// Trusts this token server although it stands at a private or loopback address other than the registry's own (A2). A
-    /// host without a port is trusted on every port. May be called again for another one.
+    /// Trusts this token server wherever it stands: at a private or loopback address where the registry has none (A2), or
+    /// at another host with [`strict_realm`](Self::strict_realm). A host without a port is trusted on every port. May be
+    /// called again for another one.
     pub fn trust_realm(mut self, host: Host) -> Self {
         self.trusted_realms.push(host);
+        self
+    }
+
+    /// Asks no token servers but those on the registry's own host, those that are [trusted](Self::trust_realm), and
+    /// Docker Hub's and GitLab.com's own (A2). Default `false`: a registry may name any on the public internet, or on its
+    /// own side of it.
+    pub fn strict_realm(mut self, strict: bool) -> Self {
+        self.strict_realm = strict;
         self
     }
 
@@ -160,7 +171,8 @@ impl RemoteBuilder {
         let http = self.http_client.unwrap_or_else(|| {
             Arc::new(HyperClient::new(self.http_version, &limits, Arc::clone(&side), self.resolver, self.dialer))
         });
-        let supplier = Arc::new(Supplier { origin, realms: self.trusted_realms, side });
+        let supplier =
+            Arc::new(Supplier { origin, realms: self.trusted_realms, strict_realm: self.strict_realm, side });
         let auth = Authorizer::new(
             self.host.clone(),
             Arc::clone(&supplier),

@@ -38,6 +38,7 @@
 //! | `auth` | who asks: challenges, tokens, [`Credentials`] |
 //! | `transport` | the life of one request: redirects, challenges, retries, the throttle, timeouts |
 //! | `pull`, `push`, `discover`, `manage` | the four workflows of the distribution spec, over the transport |
+//! | `check` | whether there is a registry that lets us in, or would let us write |
 //! | `referrers` | the tag scheme, for registries that list no referrers themselves |
 //! | `habits` | what a registry has shown of itself, so that nothing is tried in vain twice |
 //! | [`RemoteBuilder`] | what the user says about a registry |
@@ -46,6 +47,7 @@
 
 mod auth;
 mod builder;
+mod check;
 mod discover;
 mod download;
 mod habits;
@@ -64,5 +66,6 @@ mod upload;
 
 pub use self::auth::{Credential, Credentials, Secret};
 pub use self::builder::{HttpVersion, PlainHttp, RemoteBuilder};
+pub use self::check::Ping;
 pub use self::http::{Body, Connection, Destination, Dial, HttpClient, Resolve, SendError, SendErrorKind};
 pub use self::remote::Remote;

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_remote::{Credential, Credentials, Secret};
-use gantri_spec::Host;
+use gantri_spec::{Host, RepositoryName};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
@@ -79,7 +79,7 @@ impl DockerConfig {
 
 #[async_trait]
 impl Credentials for DockerConfig {
-    async fn credential(&self, host: &Host) -> Result<Credential> {
+    async fn credential(&self, host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         self.look_up(host).await.map_err(|error| error.during(format_args!("{}: {host}", self.path.display())))
     }
 }
@@ -93,9 +93,9 @@ pub struct DockerCredentials {
 
 #[async_trait]
 impl Credentials for DockerCredentials {
-    async fn credential(&self, host: &Host) -> Result<Credential> {
+    async fn credential(&self, host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         match self.config.get_or_try_init(|| async { DockerConfig::from_environment() }).await? {
-            Some(config) => config.credential(host).await,
+            Some(config) => config.credential(host, None).await,
             None => Ok(Credential::Anonymous),
         }
     }
@@ -204,7 +204,7 @@ mod tests {
 
     async fn found(host: &str) -> String {
         let config = DockerConfig::parse(Path::new("config.json"), FILE.as_bytes()).unwrap();
-        match config.credential(&host.parse().unwrap()).await {
+        match config.credential(&host.parse().unwrap(), None).await {
             Ok(Credential::Anonymous) => "anonymous".into(),
             Ok(Credential::Basic { username, password }) => format!("{username} {}", password.expose()),
             Ok(Credential::IdentityToken(token)) => format!("identity {}", token.expose()),
@@ -241,7 +241,7 @@ mod tests {
     async fn null_stands_for_nothing() {
         let text = br#"{"auths": null, "credHelpers": null, "credsStore": null}"#;
         let config = DockerConfig::parse(Path::new("config.json"), text).unwrap();
-        assert_eq!(config.credential(&"ghcr.io".parse().unwrap()).await.unwrap(), Credential::Anonymous);
+        assert_eq!(config.credential(&"ghcr.io".parse().unwrap(), None).await.unwrap(), Credential::Anonymous);
     }
 
     #[test]

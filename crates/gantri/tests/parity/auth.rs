@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use gantri::spec::Host;
+use gantri::spec::{Host, RepositoryName};
 use gantri::{Client, Credential, Credentials, Error, ErrorKind, Result};
 use test_support::{Body, Image, Reply, Request, ScriptedServer};
 
@@ -119,7 +119,7 @@ struct Renewed(AtomicUsize);
 
 #[async_trait]
 impl Credentials for Renewed {
-    async fn credential(&self, _host: &Host) -> Result<Credential> {
+    async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         Ok(Credential::basic("me", format!("p{}", self.0.fetch_add(1, Ordering::SeqCst))))
     }
 }
@@ -145,7 +145,7 @@ struct Locked;
 
 #[async_trait]
 impl Credentials for Locked {
-    async fn credential(&self, _host: &Host) -> Result<Credential> {
+    async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         Err(Error::new(ErrorKind::Credentials, "the keychain is locked"))
     }
 }

@@ -4,9 +4,11 @@
 //! a narrower request. The cache belongs to one registry and is never shared.
 
 use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantri_core::{Error, ErrorKind, Result, Retry};
+use gantri_core::{Error, Result};
 use gantri_spec::wire::Scope;
 
 use super::credentials::{Identity, Secret};
@@ -32,13 +34,9 @@ struct Slot {
     turn: tokio::sync::Mutex<Option<Failure>>,
 }
 
-/// A failed exchange, for those who waited for it.
-#[derive(Debug)]
-struct Failure {
-    kind: ErrorKind,
-    retry: Retry,
-    what: String,
-}
+/// A failed exchange, for all who waited for it.
+#[derive(Clone, Debug)]
+struct Failure(Arc<Error>);
 
 impl TokenCache {
     /// More slots than this are looked through for dead ones when another is made.
@@ -73,14 +71,20 @@ impl TokenCache {
         }
         // Whoever had to wait for a turn that failed would only fail again.
         if let (true, Some(failure)) = (waited, &*failure) {
-            return Err(failure.again());
+            return Err(failure.told());
         }
         // Until this turn is over it has not failed: dropped half-way, it leaves no verdict to the next.
         *failure = None;
-        let outcome = exchange().await;
-        *failure = outcome.as_ref().err().map(Failure::of);
-        slot.keep(outcome.as_ref().ok().cloned());
-        outcome
+        match exchange().await {
+            Ok(token) => {
+                slot.keep(Some(token.clone()));
+                Ok(token)
+            }
+            Err(error) => {
+                slot.keep(None);
+                Err(failure.insert(Failure(Arc::new(error))).told())
+            }
+        }
     }
 
     /// Forgets a token that the registry no longer takes, wherever it is kept.
@@ -131,12 +135,37 @@ impl Slot {
 }
 
 impl Failure {
-    fn of(error: &Error) -> Self {
-        Self { kind: error.kind(), retry: error.retry(), what: error.to_string() }
+    /// The error once more, with all that is known about it.
+    fn told(&self) -> Error {
+        let Self(error) = self;
+        let mut told =
+            Error::new(error.kind(), error.to_string()).with_retry(error.retry()).with_codes(error.codes().to_vec());
+        if let Some(status) = error.status() {
+            told = told.with_status(status);
+        }
+        if let Some(hint) = error.hint() {
+            told = told.with_hint(hint);
+        }
+        if error.source().is_some() {
+            told = told.with_source(Cause(Arc::clone(error)));
+        }
+        told
     }
+}
 
-    fn again(&self) -> Error {
-        Error::new(self.kind, self.what.clone()).with_retry(self.retry)
+/// What is behind an error that several hold.
+#[derive(Debug)]
+struct Cause(Arc<Error>);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.source().map_or(Ok(()), |cause| fmt::Display::fmt(cause, f))
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()?.source()
     }
 }
 
@@ -144,16 +173,18 @@ impl Failure {
 mod tests {
     use std::time::Duration;
 
+    use gantri_core::ErrorKind;
     use tokio::time::Instant;
 
     use super::*;
+    use crate::auth::Credential;
 
     fn key(realm: &str, service: Option<&str>, scope: &str, user: &str) -> Key {
         Key {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
             scope: scope.parse().unwrap(),
-            identity: Identity::User(user.to_owned()),
+            identity: Credential::basic(user, "p").identity(None),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
 use gantri_core::Result;
-use gantri_spec::Host;
+use gantri_spec::{Host, RepositoryName};
 use zeroize::Zeroizing;
 
 /// Looks up who the user is at a registry.
@@ -13,14 +13,21 @@ use zeroize::Zeroizing;
 /// it hands out.
 #[async_trait]
 pub trait Credentials: Debug + Send + Sync + 'static {
-    /// The credential for exactly this host; [`Credential::Anonymous`] if there is none.
+    /// The credential for exactly this host, and on it for this repository; [`Credential::Anonymous`] if there is none.
+    /// `None` is the registry as a whole, and every repository of a host that is not asked about [by
+    /// repository](Self::by_repository).
     ///
     /// # Errors
     /// `Credentials` if it can't be looked up: never replaced by another host's, or by none.
     ///
     /// # Cancel safety
     /// Dropping the future must leave nothing running.
-    async fn credential(&self, host: &Host) -> Result<Credential>;
+    async fn credential(&self, host: &Host, repository: Option<&RepositoryName>) -> Result<Credential>;
+
+    /// Whether repositories of this host may have credentials of their own: then each is asked about, else the host once.
+    fn by_repository(&self, _host: &Host) -> bool {
+        false
+    }
 }
 
 /// Who the user is.
@@ -55,27 +62,35 @@ impl Credential {
     }
 
     /// What tells this identity from another one: part of the key of every cached token (A9).
-    pub(super) fn identity(&self) -> Identity {
-        match self {
-            Self::Anonymous => Identity::Anonymous,
-            Self::Basic { username, .. } => Identity::User(username.clone()),
-            Self::IdentityToken(_) => Identity::Exchanged,
-            Self::Bearer(_) => Identity::Bearer,
-        }
+    pub(super) fn identity(&self, within: Option<&RepositoryName>) -> Identity {
+        let who = match self {
+            Self::Anonymous => Who::Anonymous,
+            Self::Basic { username, .. } => Who::User(username.clone()),
+            Self::IdentityToken(_) => Who::Exchanged,
+            Self::Bearer(_) => Who::Bearer,
+        };
+        Identity { who, within: within.cloned() }
     }
 }
 
 /// One credential, whatever the host: for a registry whose credential is at hand.
 #[async_trait]
 impl Credentials for Credential {
-    async fn credential(&self, _host: &Host) -> Result<Self> {
+    async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Self> {
         Ok(self.clone())
     }
 }
 
-/// Whose token it is, as far as a key needs to know.
+/// Whose token it is, as far as a key needs to know. One name may have a password for each repository.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) enum Identity {
+pub(super) struct Identity {
+    who: Who,
+    /// The repository that the credential was looked up for; `None` if it is the host's.
+    within: Option<RepositoryName>,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Who {
     Anonymous,
     User(String),
     Exchanged,

@@ -8,11 +8,12 @@ mod cache;
 mod credentials;
 mod token;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::Host;
 use gantri_spec::wire::{Challenge, Scheme, Scope};
+use gantri_spec::{Host, RepositoryName};
 use http::header::HeaderValue;
 use url::Url;
 
@@ -21,7 +22,7 @@ pub use self::credentials::{Credential, Credentials, Secret};
 use self::token::{Exchange, Token, Wish, basic, bearer};
 use crate::builder::PlainHttp;
 use crate::http::HttpClient;
-use crate::http::policy::{AddressClass, Supplier, literal_class};
+use crate::http::policy::{AddressClass, Admitted, Supplier, literal_class};
 use crate::http::url::{Redacted, same_host_and_port};
 
 /// Knows how to be let in at one registry.
@@ -40,16 +41,28 @@ pub(crate) struct Authorizer {
 struct State {
     /// What the registry asked for last.
     demand: Option<Demand>,
-    /// What the provider gave last, until it is refused.
-    credential: Option<Credential>,
+    /// What the provider gave last, until it is refused: for the host, or for each repository that it knows apart.
+    credentials: HashMap<Option<RepositoryName>, Credential>,
 }
 
 /// How a registry wants to be asked.
 #[derive(Clone, Debug)]
 enum Demand {
     Basic,
-    Bearer { realm: Url, service: Option<String> },
+    Bearer { realm: Admitted, service: Option<String> },
 }
+
+/// Who asks, and the repository that this was looked up for; `None` if the whole host knows them by that.
+#[derive(Debug)]
+struct Asker {
+    within: Option<RepositoryName>,
+    credential: Credential,
+    /// Whether this was known from an earlier request, and may have been renewed by whoever provides it since then.
+    known: bool,
+}
+
+/// Credentials of so many repositories are kept; more are looked up again.
+const MANY_REPOSITORIES: usize = 256;
 
 /// Whether another try may be authorized better.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,26 +86,18 @@ impl Authorizer {
         Self { host, supplier, plain_http, credentials, exchange, tokens, state }
     }
 
+    /// Whether the registry has asked who we are.
+    pub(crate) fn was_challenged(&self) -> bool {
+        self.with(|state| state.demand.is_some())
+    }
+
     /// The `Authorization` for a request that needs this scope; `None` as long as the registry has not asked.
     ///
     /// # Errors
     /// `Credentials` if they can't be looked up; why a token could not be had.
     pub(crate) async fn header(&self, scope: &Scope) -> Result<Option<HeaderValue>> {
         let Some(demand) = self.with(|state| state.demand.clone()) else { return Ok(None) };
-        let credential = self.credential(&demand).await?;
-        match (&demand, &credential) {
-            (_, Credential::Bearer(token)) => bearer(token).map(Some),
-            (Demand::Basic, Credential::Basic { username, password }) => basic(username, password).map(Some),
-            (Demand::Basic, _) => Ok(None),
-            (Demand::Bearer { realm, service }, _) => {
-                let key = key(realm, service.as_ref(), scope, &credential);
-                let token = match self.tokens.find(&key) {
-                    Some(token) => token,
-                    None => self.renew(&key, realm, &credential, None).await?,
-                };
-                bearer(&token.value).map(Some)
-            }
-        }
+        self.authorization(&demand, scope, &Scope::default(), None).await
     }
 
     /// Takes in what a registry asked for after `spent` was sent, and gets what it takes.
@@ -105,27 +110,113 @@ impl Authorizer {
         scope: &Scope,
         spent: Option<&HeaderValue>,
     ) -> Result<Learned> {
-        let Some((demand, asked)) = self.demand(challenges)? else { return Ok(Learned::Nothing) };
-        if spent.is_some() && !self.exchanges(&demand) {
-            self.forget_credential();
-        }
-        let credential = self.credential(&demand).await?;
+        let Some((demand, named)) = self.demand(challenges)? else { return Ok(Learned::Nothing) };
         self.with(|state| state.demand = Some(demand.clone()));
-        let header = match (&demand, &credential) {
-            (_, Credential::Bearer(token)) => bearer(token)?,
-            (Demand::Basic, Credential::Basic { username, password }) => basic(username, password)?,
-            (Demand::Basic, _) => return Ok(Learned::Nothing),
-            (Demand::Bearer { realm, service }, _) => {
-                let spent = spent.and_then(spent_token);
-                if let Some(spent) = &spent {
-                    self.tokens.discard(spent);
+        self.replace(&demand, scope, &named, spent).await
+    }
+
+    /// Gets something else than `spent`, which has expired, as the registry says of it without asking anew (ECR).
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    pub(crate) async fn renew(&self, scope: &Scope, spent: &HeaderValue) -> Result<Learned> {
+        let Some(demand) = self.with(|state| state.demand.clone()) else { return Ok(Learned::Nothing) };
+        self.replace(&demand, scope, &Scope::default(), Some(spent)).await
+    }
+
+    async fn replace(
+        &self,
+        demand: &Demand,
+        scope: &Scope,
+        named: &Scope,
+        spent: Option<&HeaderValue>,
+    ) -> Result<Learned> {
+        let within = self.within(scope);
+        if spent.is_some() && !self.exchanges(demand, within.as_ref()) {
+            self.forget_credential(within.as_ref());
+        }
+        let token = spent.and_then(spent_token);
+        if let Some(token) = &token {
+            self.tokens.discard(token);
+        }
+        let header = self.authorization(demand, scope, named, token.as_ref()).await?;
+        Ok(if header.is_none() || header.as_ref() == spent { Learned::Nothing } else { Learned::Something })
+    }
+
+    /// What this demand is met with, other than `spent`; `None` if we have nothing to meet it. `named` is what the registry
+    /// has just asked for.
+    async fn authorization(
+        &self,
+        demand: &Demand,
+        scope: &Scope,
+        named: &Scope,
+        spent: Option<&Secret>,
+    ) -> Result<Option<HeaderValue>> {
+        let mut asker = self.asker(demand, self.within(scope)).await?;
+        loop {
+            let (realm, service) = match (demand, &asker.credential) {
+                (_, Credential::Bearer(token)) => return bearer(token).map(Some),
+                (Demand::Basic, Credential::Basic { username, password }) => {
+                    return basic(username, password).map(Some);
                 }
-                // What the registry asks for may be more than we thought, or less: both together will do.
-                let key = key(realm, service.as_ref(), &scope.union(&asked), &credential);
-                bearer(&self.renew(&key, realm, &credential, spent.as_ref()).await?.value)?
+                (Demand::Basic, _) => return Ok(None),
+                (Demand::Bearer { realm, service }, _) => (realm, service.as_deref()),
+            };
+            let wish = Wish { realm, service, scope, needed: None, credential: &asker.credential };
+            let error = match self.token(wish, named, asker.within.as_ref(), spent).await {
+                Ok(token) => return bearer(&token.value).map(Some),
+                Err(error) => error,
+            };
+            if error.kind() == ErrorKind::Unauthorized {
+                self.forget(&asker);
             }
-        };
-        Ok(if spent == Some(&header) { Learned::Nothing } else { Learned::Something })
+            if error.kind() != ErrorKind::Unauthorized || !asker.known {
+                return Err(error);
+            }
+            // Whoever provides it may know another one by now.
+            let again = self.asker(demand, asker.within).await?;
+            if again.credential == asker.credential {
+                return Err(error);
+            }
+            asker = Asker { known: false, ..again };
+        }
+    }
+
+    /// What the registry names may be more than we wish for, or less: both together will do, unless the token server gives
+    /// nobody that much.
+    async fn token(
+        &self,
+        wish: Wish<'_>,
+        named: &Scope,
+        within: Option<&RepositoryName>,
+        spent: Option<&Secret>,
+    ) -> Result<Token> {
+        let both = wish.scope.union(named);
+        let got = self.token_for(Wish { scope: &both, needed: Some(named), ..wish }, within, spent).await;
+        match got {
+            Err(error) if both != *wish.scope && is_refusal(&error) => {
+                self.token_for(wish, within, spent).await.map_err(|_| error)
+            }
+            got => got,
+        }
+    }
+
+    /// From the cache, or the token server.
+    async fn token_for(
+        &self,
+        wish: Wish<'_>,
+        within: Option<&RepositoryName>,
+        spent: Option<&Secret>,
+    ) -> Result<Token> {
+        let key = key(wish, within);
+        if let (None, Some(token)) = (spent, self.tokens.find(&key)) {
+            return Ok(token);
+        }
+        let token = self.tokens.renew(&key, spent, || self.exchange.token(wish)).await?;
+        if let (Some(renewed), Credential::IdentityToken(_)) = (&token.renewed, wish.credential) {
+            self.keep_credential(within.cloned(), Credential::IdentityToken(renewed.clone()));
+        }
+        Ok(token)
     }
 
     /// The first challenge that we can meet (G39), and the scope it names.
@@ -144,45 +235,56 @@ impl Authorizer {
         Ok(None)
     }
 
-    async fn renew(&self, key: &Key, realm: &Url, credential: &Credential, spent: Option<&Secret>) -> Result<Token> {
-        let wish = Wish { realm, service: key.service.as_deref(), scope: &key.scope, credential };
-        let token = self.tokens.renew(key, spent, || self.exchange.token(wish)).await.inspect_err(|error| {
-            if error.kind() == ErrorKind::Unauthorized {
-                self.forget_credential();
-            }
-        })?;
-        if let (Some(renewed), Credential::IdentityToken(_)) = (&token.renewed, credential) {
-            self.with(|state| state.credential = Some(Credential::IdentityToken(renewed.clone())));
-        }
-        Ok(token)
-    }
-
     /// Whether what was refused was a token of ours, and not the credential itself.
-    fn exchanges(&self, demand: &Demand) -> bool {
-        let is_token = |state: &mut State| matches!(state.credential, Some(Credential::Bearer(_)));
+    fn exchanges(&self, demand: &Demand, within: Option<&RepositoryName>) -> bool {
+        let is_token = |state: &mut State| matches!(state.find(within), Some(Credential::Bearer(_)));
         matches!(demand, Demand::Bearer { .. }) && !self.with(is_token)
     }
 
+    /// The repository that a credential is looked up for.
+    fn within(&self, scope: &Scope) -> Option<RepositoryName> {
+        self.credentials.by_repository(&self.host).then(|| scope.target()).flatten()
+    }
+
+    fn keep_credential(&self, within: Option<RepositoryName>, credential: Credential) {
+        self.with(|state| {
+            if state.credentials.len() >= MANY_REPOSITORIES {
+                state.credentials.clear();
+            }
+            state.credentials.insert(within, credential);
+        });
+    }
+
     /// What was refused may have been renewed by whoever provides it: ask again next time.
-    fn forget_credential(&self) {
-        self.with(|state| state.credential = None);
+    fn forget_credential(&self, within: Option<&RepositoryName>) {
+        self.with(|state| state.credentials.remove(&within.cloned()));
+    }
+
+    /// The same, if nobody has got another one meanwhile.
+    fn forget(&self, asker: &Asker) {
+        self.with(|state| {
+            if state.find(asker.within.as_ref()).as_ref() == Some(&asker.credential) {
+                state.credentials.remove(&asker.within);
+            }
+        });
     }
 
     /// Who asks, as far as it may be said where the demand would have it sent.
-    async fn credential(&self, demand: &Demand) -> Result<Credential> {
-        let credential = self.look_up().await?;
-        self.may_be_sent(demand, &credential)?;
-        Ok(credential)
+    async fn asker(&self, demand: &Demand, within: Option<RepositoryName>) -> Result<Asker> {
+        let known = self.with(|state| state.find(within.as_ref()));
+        let asker = match known {
+            Some(credential) => Asker { within, credential, known: true },
+            None => Asker { credential: self.look_up(within.as_ref()).await?, within, known: false },
+        };
+        self.may_be_sent(demand, &asker.credential)?;
+        Ok(asker)
     }
 
-    async fn look_up(&self) -> Result<Credential> {
-        if let Some(credential) = self.with(|state| state.credential.clone()) {
-            return Ok(credential);
-        }
-        let looked_up = self.credentials.credential(&self.host).await;
+    async fn look_up(&self, within: Option<&RepositoryName>) -> Result<Credential> {
+        let looked_up = self.credentials.credential(&self.host, within).await;
         let credential =
             looked_up.map_err(|error| error.during(format_args!("credentials for {}", self.host.as_str())))?;
-        self.with(|state| state.credential = Some(credential.clone()));
+        self.keep_credential(within.cloned(), credential.clone());
         Ok(credential)
     }
 
@@ -190,7 +292,7 @@ impl Authorizer {
     fn may_be_sent(&self, demand: &Demand, credential: &Credential) -> Result<()> {
         let registry = &self.supplier.origin;
         let to = match demand {
-            Demand::Bearer { realm, .. } if !matches!(credential, Credential::Bearer(_)) => realm,
+            Demand::Bearer { realm, .. } if !matches!(credential, Credential::Bearer(_)) => &realm.url,
             _ => registry,
         };
         let in_the_clear = [registry, to].into_iter().find(|url| !self.is_private(url));
@@ -204,10 +306,16 @@ impl Authorizer {
         }
     }
 
+    /// By the user's word: for the registry, and inside a network for the token server that stands beside it.
     fn is_private(&self, url: &Url) -> bool {
-        url.scheme() == "https"
-            || literal_class(url) == Some(AddressClass::Loopback)
-            || (self.plain_http == PlainHttp::AlwaysWithSecrets && same_host_and_port(url, &self.supplier.origin))
+        let class = literal_class(url);
+        if url.scheme() == "https" || class == Some(AddressClass::Loopback) {
+            return true;
+        }
+        let side = self.supplier.side.class();
+        let beside = || side != AddressClass::Public && class.is_none_or(|class| class == side);
+        self.plain_http == PlainHttp::AlwaysWithSecrets
+            && (same_host_and_port(url, &self.supplier.origin) || self.supplier.trusts_realm(url) || beside())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
@@ -215,8 +323,24 @@ impl Authorizer {
     }
 }
 
-fn key(realm: &Url, service: Option<&String>, scope: &Scope, credential: &Credential) -> Key {
-    Key { realm: realm.to_string(), service: service.cloned(), scope: scope.clone(), identity: credential.identity() }
+impl State {
+    fn find(&self, within: Option<&RepositoryName>) -> Option<Credential> {
+        self.credentials.get(&within.cloned()).cloned()
+    }
+}
+
+/// Whether a token server gives nobody what it was asked for, or not to us.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Denied)
+}
+
+fn key(wish: Wish<'_>, within: Option<&RepositoryName>) -> Key {
+    Key {
+        realm: wish.realm.url.to_string(),
+        service: wish.service.map(str::to_owned),
+        scope: wish.scope.clone(),
+        identity: wish.credential.identity(within),
+    }
 }
 
 fn spent_token(header: &HeaderValue) -> Option<Secret> {

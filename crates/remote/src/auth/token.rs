@@ -4,7 +4,7 @@
 //! form. Which realm may be asked at all is decided before ([`realm`]); who asks, and when, in `auth`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +13,7 @@ use futures_util::TryStreamExt;
 use gantri_core::error::display_untrusted;
 use gantri_core::{ByteStream, Error, ErrorKind, Limits, Result, Retry};
 use gantri_spec::wire::{ErrorBody, Scope};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -21,9 +21,10 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::credentials::{Credential, Secret};
-use crate::http::policy::{Purpose, Supplier, outbound_policy};
-use crate::http::url::{Redacted, same_origin};
-use crate::http::{Body, Destination, HttpClient, failure};
+use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
+use crate::http::url::Redacted;
+use crate::http::{Body, HttpClient, failure};
+use crate::transport::{is_passing, retry_after};
 
 /// A token, and when it must no longer be used.
 #[derive(Clone, Debug)]
@@ -52,24 +53,25 @@ pub(super) struct Exchange {
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish<'a> {
-    pub(super) realm: &'a Url,
+    pub(super) realm: &'a Admitted,
     pub(super) service: Option<&'a str>,
     pub(super) scope: &'a Scope,
+    /// What of it the registry has just asked for: it stands in front, for some servers read no further.
+    pub(super) needed: Option<&'a Scope>,
     pub(super) credential: &'a Credential,
 }
 
-/// The URL of a token server, if a registry may send us there (A2).
+/// A token server, if a registry may send us there (A2).
 ///
 /// # Errors
 /// `Protocol`: it is no URL, or one that may not be opened.
-pub(super) fn realm(supplier: &Supplier, realm: &str) -> Result<Url> {
+pub(super) fn realm(supplier: &Supplier, realm: &str) -> Result<Admitted> {
     let refused = |why: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Protocol, format!("token server of {} refused: {why}", Redacted(&supplier.origin)))
     };
     let url = Url::parse(realm).map_err(|error| refused(&error))?;
     let shown = Redacted(&url).to_string();
     outbound_policy(Purpose::Realm, supplier, &supplier.origin, url)
-        .map(|admitted| admitted.url)
         .map_err(|why| refused(&format_args!("{shown}: {why}")))
 }
 
@@ -80,7 +82,7 @@ impl Exchange {
     /// `Unauthorized` or `Denied` if the token server refuses, with its reason; `Protocol` if its answer is none; else why
     /// it could not be asked.
     pub(super) async fn token(&self, wish: Wish<'_>) -> Result<Token> {
-        let shown = Redacted(wish.realm).to_string();
+        let shown = Redacted(&wish.realm.url).to_string();
         self.ask(wish).await.map_err(|error| {
             if wish.scope.is_empty() {
                 error.during(format_args!("token from {shown}"))
@@ -91,46 +93,47 @@ impl Exchange {
     }
 
     async fn ask(&self, wish: Wish<'_>) -> Result<Token> {
-        if let Credential::IdentityToken(identity) = wish.credential {
-            let (status, body) = self.send(wish.realm.clone(), post(wish, identity)).await?;
-            // Servers that know only the older form say so in one of these ways.
-            if !matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-                return read(status, &body);
+        let Credential::IdentityToken(identity) = wish.credential else { return self.send(get(wish)?).await?.token() };
+        let posted = self.send(post(wish, identity)).await?;
+        match posted.status.as_u16() {
+            // Servers that know only the older form: GCR's first, GitLab.
+            404 | 405 => self.send(get(wish)?).await?.token(),
+            // Others that know only that (Artifactory, ACR in some roles), or an identity that is really refused: which of
+            // the two, the older form tells. What was said first says more about why.
+            400 | 401 => {
+                let got = self.send(get(wish)?).await?;
+                if got.status.is_success() { got.token() } else { posted.token() }
             }
+            _ => posted.token(),
         }
-        let (url, request) = get(wish)?;
-        let (status, body) = self.send(url, request).await?;
-        read(status, &body)
     }
 
     /// Sends, following redirects only within the token server's origin (A3): a secret never reaches another.
-    async fn send(&self, mut url: Url, form: Form) -> Result<(StatusCode, Bytes)> {
+    async fn send(&self, form: Form) -> Result<Answered> {
+        let mut at = form.at.clone();
         for _ in 0..=self.limits.redirects {
-            let (head, body) = self.send_once(&url, &form).await?;
-            let status = head.status;
-            if !status.is_redirection() {
-                return Ok((status, body));
+            let answered = self.send_once(&at, &form).await?;
+            if !answered.status.is_redirection() {
+                return Ok(answered);
             }
-            let to = head.headers.get(LOCATION).and_then(|to| url.join(to.to_str().ok()?).ok());
-            let refused =
-                |why: &str| Error::new(ErrorKind::Protocol, format!("redirect refused: {why}")).with_status(status);
-            url = match to {
-                Some(to) if !same_origin(&url, &to) => return Err(refused("another origin")),
-                Some(_) if form.method != Method::GET => return Err(refused("a secret is not posted twice")),
-                Some(to) => to,
-                None => return Err(refused("no location")),
+            let refused = |why: &dyn std::fmt::Display| {
+                Error::new(ErrorKind::Protocol, format!("redirect refused: {why}")).with_status(answered.status)
             };
+            let location = answered.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+            let to = location.and_then(|to| at.url.join(to).ok()).ok_or_else(|| refused(&"no location"))?;
+            if form.method != Method::GET {
+                return Err(refused(&"a secret is not posted twice"));
+            }
+            at = outbound_policy(Purpose::RealmRedirect, &self.supplier, &at.url, to).map_err(|why| refused(&why))?;
         }
         Err(Error::limit("redirects of the token server", "redirects", self.limits.redirects))
     }
 
-    async fn send_once(&self, url: &Url, form: &Form) -> Result<(http::response::Parts, Bytes)> {
-        let destination =
-            if same_origin(url, &self.supplier.origin) { Destination::Registry } else { Destination::Foreign };
+    async fn send_once(&self, at: &Admitted, form: &Form) -> Result<Answered> {
         let mut request = http::Request::builder()
             .method(form.method.clone())
-            .uri(url.as_str())
-            .extension(destination)
+            .uri(at.url.as_str())
+            .extension(at.destination)
             .body(Body::bytes(form.body.clone()))
             .map_err(|error| Error::new(ErrorKind::Protocol, "token request").with_source(error))?;
         let headers = request.headers_mut();
@@ -143,12 +146,13 @@ impl Exchange {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         }
         let whole = async {
-            let answer = self.http.send(request).await.map_err(|error| failure::told(error, url))?;
+            let answer = self.http.send(request).await.map_err(|error| failure::told(error, &at.url))?;
             let (head, body) = answer.into_parts();
-            Ok((head, gather(body, self.limits.token_body).await?))
+            let body = gather(body, self.limits.token_body).await?;
+            Ok(Answered { status: head.status, headers: head.headers, body })
         };
         match tokio::time::timeout(self.limits.first_byte, whole).await {
-            Ok(answer) => answer,
+            Ok(answered) => answered,
             Err(_) => Err(Error::new(ErrorKind::Timeout, "no answer in time")),
         }
     }
@@ -156,25 +160,26 @@ impl Exchange {
 
 /// What one request to a token server carries.
 struct Form {
+    at: Admitted,
     method: Method,
     authorization: Option<HeaderValue>,
     body: Bytes,
 }
 
 /// The older form: everything in the query, the password in a header. One `scope` for each resource.
-fn get(wish: Wish<'_>) -> Result<(Url, Form)> {
-    let mut url = wish.realm.clone();
+fn get(wish: Wish<'_>) -> Result<Form> {
+    let mut at = wish.realm.clone();
     // Built by the URL type alone: whatever the registry put into service and scope stays a value (A17).
-    let mut query = url.query_pairs_mut();
+    let mut query = at.url.query_pairs_mut();
     if let Some(service) = wish.service {
         query.append_pair("service", service);
     }
-    for entry in wish.scope.iter() {
+    for entry in wish.scope.iter_from(wish.needed) {
         query.append_pair("scope", &entry);
     }
     drop(query);
-    if url.query() == Some("") {
-        url.set_query(None);
+    if at.url.query() == Some("") {
+        at.url.set_query(None);
     }
     let authorization = match wish.credential {
         Credential::Basic { username, password } => Some(basic(username, password)?),
@@ -182,7 +187,7 @@ fn get(wish: Wish<'_>) -> Result<(Url, Form)> {
         Credential::IdentityToken(token) => Some(basic("<token>", token)?),
         Credential::Anonymous | Credential::Bearer(_) => None,
     };
-    Ok((url, Form { method: Method::GET, authorization, body: Bytes::new() }))
+    Ok(Form { at, method: Method::GET, authorization, body: Bytes::new() })
 }
 
 /// The OAuth2 form: everything in the body.
@@ -194,10 +199,10 @@ fn post(wish: Wish<'_>, identity: &Secret) -> Form {
         form.append_pair("service", service);
     }
     if !wish.scope.is_empty() {
-        form.append_pair("scope", &wish.scope.to_string());
+        form.append_pair("scope", &wish.scope.iter_from(wish.needed).collect::<Vec<_>>().join(" "));
     }
     form.append_pair("refresh_token", identity.expose());
-    Form { method: Method::POST, authorization: None, body: form.finish().into() }
+    Form { at: wish.realm.clone(), method: Method::POST, authorization: None, body: form.finish().into() }
 }
 
 /// The `Authorization` of a user name and password.
@@ -251,32 +256,43 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// Longer is not believed: nothing should hang on a token for more than a day.
 const LONGEST: f64 = 86_400.0;
 
-fn read(status: StatusCode, body: &[u8]) -> Result<Token> {
-    if !status.is_success() {
-        return Err(refusal(status, body));
+/// The answer of a token server, whole.
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answered {
+    fn token(&self) -> Result<Token> {
+        let status = self.status;
+        if !status.is_success() {
+            return Err(refusal(self));
+        }
+        let no_token =
+            |why: &str| Error::new(ErrorKind::Protocol, format!("no token in the answer: {why}")).with_status(status);
+        // What serde has to say may quote the answer, and with it a token.
+        let answer: Answer =
+            serde_json::from_slice(&self.body).map_err(|_| no_token("not the json that was expected"))?;
+        let tokens = [answer.access_token, answer.token];
+        let value =
+            tokens.into_iter().flatten().find(|token| !token.is_empty()).ok_or_else(|| no_token("it names none"))?;
+        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(no_token("it has characters that can't be sent"));
+        }
+        // Counted from receipt on a clock that nobody sets; `issued_at` is the other side's clock and is ignored (A10).
+        let said = answer.expires_in.filter(|said| said.is_finite() && *said > 0.0).unwrap_or(LIFETIME);
+        let lifetime = Duration::from_secs_f64(said.min(LONGEST));
+        Ok(Token {
+            value: value.into(),
+            expires: Instant::now() + lifetime.saturating_sub(MARGIN).max(lifetime / 2),
+            renewed: answer.refresh_token.filter(|token| !token.is_empty()).map(Into::into),
+        })
     }
-    let no_token =
-        |why: &str| Error::new(ErrorKind::Protocol, format!("no token in the answer: {why}")).with_status(status);
-    // What serde has to say may quote the answer, and with it a token.
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| no_token("not the json that was expected"))?;
-    let tokens = [answer.access_token, answer.token];
-    let value =
-        tokens.into_iter().flatten().find(|token| !token.is_empty()).ok_or_else(|| no_token("it names none"))?;
-    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(no_token("it has characters that can't be sent"));
-    }
-    // Counted from receipt on a clock that nobody sets; `issued_at` is the other side's clock and is ignored (A10).
-    let said = answer.expires_in.filter(|said| said.is_finite() && *said > 0.0).unwrap_or(LIFETIME);
-    let lifetime = Duration::from_secs_f64(said.min(LONGEST));
-    Ok(Token {
-        value: value.into(),
-        expires: Instant::now() + lifetime.saturating_sub(MARGIN).max(lifetime / 2),
-        renewed: answer.refresh_token.filter(|token| !token.is_empty()).map(Into::into),
-    })
 }
 
 /// The token server's own reason, in either of the forms that are about: distribution's and OAuth2's.
-fn refusal(status: StatusCode, body: &[u8]) -> Error {
+fn refusal(answered: &Answered) -> Error {
     #[derive(Deserialize)]
     struct OAuth {
         #[serde(default)]
@@ -284,20 +300,26 @@ fn refusal(status: StatusCode, body: &[u8]) -> Error {
         #[serde(default)]
         error_description: String,
     }
-    if let Some(errors) = ErrorBody::parse(body).filter(|body| !body.errors.is_empty()) {
-        return Error::from_wire(status, Some(errors), "refused");
-    }
-    let reason = serde_json::from_slice::<OAuth>(body).ok();
-    let reason = reason.map(|said| format!("{} {}", said.error, said.error_description)).unwrap_or_default();
-    let what = match reason.trim() {
-        "" => "refused".to_owned(),
-        reason => format!("refused: {}", display_untrusted(reason)),
-    };
-    let error = Error::new(kind(status), what).with_status(status);
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-        error.with_retry(Retry::Backoff)
+    let Answered { status, headers, body } = answered;
+    let error = if let Some(errors) = ErrorBody::parse(body).filter(|body| !body.errors.is_empty()) {
+        Error::from_wire(*status, Some(errors), "refused")
     } else {
-        error
+        let reason = serde_json::from_slice::<OAuth>(body).ok();
+        let reason = reason.map(|said| format!("{} {}", said.error, said.error_description)).unwrap_or_default();
+        let what = match reason.trim() {
+            "" => "refused".to_owned(),
+            reason => format!("refused: {}", display_untrusted(reason)),
+        };
+        Error::new(kind(*status), what).with_status(*status)
+    };
+    if !is_passing(*status) {
+        return error;
+    }
+    match retry_after(headers, SystemTime::now()) {
+        Some(pause) => error
+            .with_retry(Retry::After(pause))
+            .with_hint(format!("the token server asks to wait {} seconds", pause.as_secs())),
+        None => error.with_retry(Retry::Backoff),
     }
 }
 

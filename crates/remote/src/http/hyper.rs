@@ -28,6 +28,8 @@ use crate::builder::HttpVersion;
 /// Sends requests over pooled connections.
 pub(crate) struct HyperClient {
     registry: Pools,
+    /// What the user named beside it.
+    trusted: Pools,
     foreign: Pools,
     /// Where the registry stands: what it is allowed to lead to depends on it (A7).
     side: Arc<Side>,
@@ -61,7 +63,8 @@ impl HyperClient {
         let anywhere = Connector { resolver, dialer, admission: Arc::new(|_| true) };
         let led = Connector { admission: by_class, ..anywhere.clone() };
         Self {
-            registry: Pools::new(version, connect, anywhere, Arc::clone(&tls)),
+            registry: Pools::new(version, connect, anywhere.clone(), Arc::clone(&tls)),
+            trusted: Pools::new(elsewhere, connect, anywhere, Arc::clone(&tls)),
             foreign: Pools::new(elsewhere, connect, led, tls),
             side,
             leave: Leave::new(limits.expect_wait),
@@ -88,6 +91,7 @@ impl HttpClient for HyperClient {
         let (request, gate) = gate::before(request, self.leave.wait(destination));
         let response = match destination {
             Destination::Registry => self.registry.send(request).await?,
+            Destination::Trusted => self.trusted.send(request).await?,
             Destination::Foreign => {
                 self.check_literal(request.uri())?;
                 self.foreign.send(request).await?

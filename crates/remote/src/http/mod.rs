@@ -47,10 +47,12 @@ pub trait HttpClient: Debug + Send + Sync + 'static {
 
 /// Who named the place that a request goes to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "a URL is the user's or it is not")]
+#[expect(clippy::exhaustive_enums, reason = "closed by who may name a place")]
 pub enum Destination {
     /// The registry that the user named.
     Registry,
+    /// A token server elsewhere that the user named.
+    Trusted,
     /// Another origin, which the registry named: a redirect's target, a token server.
     Foreign,
 }

@@ -12,7 +12,7 @@ use gantri_spec::Host;
 use url::Url;
 
 use super::Destination;
-use super::url::{same_host_and_port, same_origin};
+use super::url::same_origin;
 
 /// What a server-supplied URL is for; each has rules of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     NextPage,
     /// A token server (A2).
     Realm,
+    /// The target of a token server's redirect (A3).
+    RealmRedirect,
 }
 
 /// The registry that supplied the URL, as the user named it.
@@ -34,6 +36,8 @@ pub(crate) struct Supplier {
     pub(crate) origin: Url,
     /// Token servers that the user trusts wherever they stand.
     pub(crate) realms: Vec<Host>,
+    /// Whether no other token servers are asked than the registry's own host, and those.
+    pub(crate) strict_realm: bool,
     /// Where the registry stands.
     pub(crate) side: Arc<Side>,
 }
@@ -57,7 +61,7 @@ impl Side {
 }
 
 /// A URL that may be opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Admitted {
     pub(crate) url: Url,
     pub(crate) destination: Destination,
@@ -72,6 +76,7 @@ pub(crate) enum Refusal {
     Fragment,
     PlainHttp,
     OtherOrigin,
+    Unlisted,
     Address(AddressClass),
 }
 
@@ -98,15 +103,16 @@ pub(crate) fn outbound_policy(
     if purpose == Purpose::Upload {
         mend_proxy_fault(&supplier.origin, &mut to);
     }
-    if same_origin(&supplier.origin, &to) {
-        return Ok(Admitted { url: to, destination: Destination::Registry });
+    if purpose == Purpose::RealmRedirect && !same_origin(from, &to) {
+        return Err(Refusal::OtherOrigin);
     }
-    foreign(purpose, supplier, from, &to)?;
-    Ok(Admitted { url: to, destination: Destination::Foreign })
+    let destination =
+        if same_origin(&supplier.origin, &to) { Destination::Registry } else { foreign(purpose, supplier, from, &to)? };
+    Ok(Admitted { url: to, destination })
 }
 
 /// The rules for an origin that is not the registry's.
-fn foreign(purpose: Purpose, supplier: &Supplier, from: &Url, to: &Url) -> Result<(), Refusal> {
+fn foreign(purpose: Purpose, supplier: &Supplier, from: &Url, to: &Url) -> Result<Destination, Refusal> {
     if purpose == Purpose::NextPage {
         return Err(Refusal::OtherOrigin);
     }
@@ -115,16 +121,19 @@ fn foreign(purpose: Purpose, supplier: &Supplier, from: &Url, to: &Url) -> Resul
     if secure_before && to.scheme() == "http" {
         return Err(Refusal::PlainHttp);
     }
-    let Some(class) = literal_class(to) else { return Ok(()) };
-    let admitted = match purpose {
-        Purpose::Realm => {
-            class == AddressClass::Public
-                || (class != AddressClass::Never
-                    && (same_host_and_port(&supplier.origin, to) || supplier.trusts_realm(to)))
+    let class = literal_class(to);
+    if matches!(purpose, Purpose::Realm | Purpose::RealmRedirect) {
+        if supplier.trusts_realm(to) && class != Some(AddressClass::Never) {
+            return Ok(Destination::Trusted);
         }
-        _ => class.may_be_reached_from(supplier.side.class()),
-    };
-    if admitted { Ok(()) } else { Err(Refusal::Address(class)) }
+        if supplier.strict_realm && !supplier.lists_realm(to) {
+            return Err(Refusal::Unlisted);
+        }
+    }
+    match class {
+        Some(class) if !class.may_be_reached_from(supplier.side.class()) => Err(Refusal::Address(class)),
+        _ => Ok(Destination::Foreign),
+    }
 }
 
 /// One fault is tolerated, for it is everywhere: a registry behind a proxy that names itself with `http` or without its
@@ -139,8 +148,20 @@ fn mend_proxy_fault(origin: &Url, to: &mut Url) {
     }
 }
 
+/// Registries whose token server is known to stand elsewhere: strictness does not part them.
+const PAIRS: [(&str, &str); 2] = [("registry-1.docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
+
 impl Supplier {
-    fn trusts_realm(&self, realm: &Url) -> bool {
+    /// Whether strictness lets this token server be: on the registry's own host, or one of the known pairs.
+    fn lists_realm(&self, realm: &Url) -> bool {
+        let (own, other) = (self.origin.host_str(), realm.host_str());
+        let paired = realm.port_or_known_default() == Some(443)
+            && PAIRS.iter().any(|(registry, paired)| own == Some(registry) && other == Some(paired));
+        own == other || paired
+    }
+
+    /// Whether the user named this token server.
+    pub(crate) fn trusts_realm(&self, realm: &Url) -> bool {
         self.realms.iter().any(|host| {
             realm.host_str().map(|name| name.trim_matches(['[', ']'])) == Some(host.name())
                 && host.port().is_none_or(|port| realm.port_or_known_default() == Some(port))
@@ -153,8 +174,8 @@ impl Supplier {
 pub(crate) enum AddressClass {
     Public,
     Private,
+    /// This machine; `0.0.0.0` and `::` lead there too.
     Loopback,
-    Unspecified,
     /// Link-local, metadata services, multicast, reserved: nothing a registry could rightly name.
     Never,
 }
@@ -179,10 +200,11 @@ impl AddressClass {
 
     fn of_v4(v4: Ipv4Addr) -> Self {
         match v4.octets() {
-            // Alibaba's and Oracle's metadata services stand in shared and special ranges.
-            [100, 100, 100, 200] | [192, 0, 0, _] | [169, 254, ..] | [224..=255, ..] => Self::Never,
-            [127, ..] => Self::Loopback,
-            [0, ..] => Self::Unspecified,
+            [127, ..] | [0, 0, 0, 0] => Self::Loopback,
+            // Beside the link-local range, the metadata services of Alibaba, Oracle and Azure.
+            [0 | 224..=255, ..] | [169, 254, ..] | [100, 100, 100, 200] | [192, 0, 0, _] | [168, 63, 129, 16] => {
+                Self::Never
+            }
             [100, 64..=127, ..] | [198, 18..=19, ..] => Self::Private,
             _ if v4.is_private() => Self::Private,
             _ => Self::Public,
@@ -190,14 +212,18 @@ impl AddressClass {
     }
 
     fn of_v6(v6: Ipv6Addr) -> Self {
-        const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-        let first = v6.segments()[0];
-        match first {
-            _ if v6.is_unspecified() => Self::Unspecified,
-            _ if v6.is_loopback() => Self::Loopback,
-            _ if v6 == AWS_METADATA => Self::Never,
-            0xfe80..=0xfebf | 0xff00..=0xffff => Self::Never,
-            0xfc00..=0xfdff | 0xfec0..=0xfeff => Self::Private,
+        match v6.segments() {
+            [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Self::Loopback,
+            // Beside the link-local range, the metadata services of Amazon, Google, Oracle and Scaleway.
+            [0x100, 0, 0, 0, ..]
+            | [0xfe80..=0xfebf | 0xff00..=0xffff, ..]
+            | [0xfd00, 0xec2, ..]
+            | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
+            | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
+            | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => Self::Never,
+            // Beside the private ranges, the translators of a network of its own (RFC 8215): what is behind them can't be
+            // told from outside.
+            [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] => Self::Private,
             _ => Self::Public,
         }
     }
@@ -215,16 +241,16 @@ pub(crate) fn literal_class(url: &Url) -> Option<AddressClass> {
     }
 }
 
-/// The IPv4 address inside a mapped, compatible, NAT64 or 6to4 address: it is where packets end up.
+/// The IPv4 address inside a mapped, translated, compatible, NAT64, 6to4 or Teredo address: it is where packets end up.
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d] = [v6.octets()[12], v6.octets()[13], v6.octets()[14], v6.octets()[15]];
+    let joined = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(Ipv4Addr::new(a, b, c, d)),
-        [0x2002, high, low, ..] => {
-            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-            Some(Ipv4Addr::new(a, b, c, d))
-        }
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => joined(high, low),
+        [0x2001, 0, .., high, low] => joined(!high, !low),
         _ => None,
     }
 }
@@ -238,6 +264,7 @@ impl fmt::Display for Refusal {
             Self::Fragment => f.write_str("a fragment in a url"),
             Self::PlainHttp => f.write_str("https leads to plain http"),
             Self::OtherOrigin => f.write_str("another origin"),
+            Self::Unlisted => f.write_str("neither the registry's own host nor one that was listed"),
             Self::Address(class) => {
                 write!(
                     f,
@@ -246,7 +273,6 @@ impl fmt::Display for Refusal {
                         AddressClass::Public => "public",
                         AddressClass::Private => "private",
                         AddressClass::Loopback => "loopback",
-                        AddressClass::Unspecified => "unspecified",
                         AddressClass::Never => "link-local or reserved",
                     }
                 )

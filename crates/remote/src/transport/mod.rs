@@ -4,6 +4,7 @@
 //! `Retry-After` must hold for the whole host. So the loop is written out, and every decision it takes is a pure function in
 //! a file beside it. Nothing here knows of blobs, manifests or tags.
 
+mod expired;
 mod outcome;
 mod redirect;
 mod refusal;
@@ -16,11 +17,13 @@ mod waits;
 use std::sync::Arc;
 
 use gantri_core::{Error, Limits, Result, Retry};
+use gantri_spec::wire::{Challenge, Scope};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, EXPECT, HeaderValue, USER_AGENT};
 use tokio::time::sleep;
 
 use self::outcome::Outcome;
+pub(crate) use self::outcome::retry_after;
 use self::redirect::Trail;
 pub(crate) use self::refusal::Unchallenged;
 use self::request::About;
@@ -57,6 +60,11 @@ impl Transport {
         Self { http, auth, throttle, limits, supplier, user_agent }
     }
 
+    /// Whether the registry has asked who we are.
+    pub(crate) fn was_challenged(&self) -> bool {
+        self.auth.was_challenged()
+    }
+
     /// Sends a request until it is answered, refused, or not worth another try.
     ///
     /// # Errors
@@ -81,13 +89,13 @@ impl Transport {
                 Outcome::Challenge(challenges, refusal)
                     if attempt.may_authorize() && request.body_can_be_sent_again() =>
                 {
-                    match self.auth.learn(&challenges, &request.scope, authorization.as_ref()).await {
+                    match self.let_in(&challenges, refusal.head.status, &request.scope, authorization.as_ref()).await {
                         Ok(Learned::Something) => {
                             attempt.authorizations += 1;
                             continue;
                         }
                         Ok(Learned::Nothing) => Outcome::Refused(refusal),
-                        Err(error) => Outcome::Failed(error),
+                        Err(error) => Outcome::Unready(error),
                     }
                 }
                 Outcome::Challenge(_, refusal) => Outcome::Refused(refusal),
@@ -97,7 +105,8 @@ impl Transport {
                 }
                 failed => failed,
             };
-            let decision = if request.body_can_be_sent_again() {
+            let unsent = matches!(outcome, Outcome::Unready(_));
+            let decision = if unsent || request.body_can_be_sent_again() {
                 decide(&self.limits, outcome.trouble(), attempt, request.replay, roll())
             } else {
                 Decision::Stop
@@ -155,13 +164,35 @@ impl Transport {
         let authorization = if request.trail.at_home { self.auth.header(&request.scope).await } else { Ok(None) };
         let authorization = match authorization {
             Ok(authorization) => authorization,
-            Err(error) => return (None, Outcome::Failed(error)),
+            Err(error) => return (None, Outcome::Unready(error)),
         };
         let outcome = match self.exchange(request, authorization.as_ref()).await {
+            Ok(Outcome::Refused(mut answer)) => {
+                let sent = authorization.as_ref().filter(|_| request.trail.at_home);
+                if expired::is_told(&mut answer, &request.method, sent, &self.limits).await {
+                    Outcome::Challenge(Vec::new(), answer)
+                } else {
+                    Outcome::Refused(answer)
+                }
+            }
             Ok(outcome) => outcome,
             Err(error) => Outcome::Failed(error),
         };
         (authorization, outcome)
+    }
+
+    /// Gets what lets us in, after what was sent was refused with this status.
+    async fn let_in(
+        &self,
+        challenges: &[Challenge],
+        status: StatusCode,
+        scope: &Scope,
+        sent: Option<&HeaderValue>,
+    ) -> Result<Learned> {
+        match sent {
+            Some(expired) if status == StatusCode::FORBIDDEN => self.auth.renew(scope, expired).await,
+            _ => self.auth.learn(challenges, scope, sent).await,
+        }
     }
 
     /// Sends and waits for the head of the answer, in its lane and within its time.
@@ -231,7 +262,9 @@ impl Transport {
             Outcome::Success(refusal) | Outcome::Challenge(_, refusal) | Outcome::Refused(refusal) => {
                 return refusal::of_status(refusal, request, &self.limits).await;
             }
-            Outcome::Closed(error) | Outcome::Nowhere(error) | Outcome::Failed(error) => error,
+            Outcome::Unready(error) | Outcome::Closed(error) | Outcome::Nowhere(error) | Outcome::Failed(error) => {
+                error
+            }
             Outcome::Redirect(_) => Error::new(gantri_core::ErrorKind::Protocol, "redirected"),
         };
         match attempt.tries {

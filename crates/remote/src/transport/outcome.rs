@@ -22,6 +22,8 @@ pub(super) enum Outcome {
     Challenge(Vec<Challenge>, Response),
     /// A status that refuses the request.
     Refused(Response),
+    /// There was no authorization to be had for it: the registry has not acted on it.
+    Unready(Error),
     /// The connection ended before the answer began (H1, H23).
     Closed(Error),
     /// The host has no address (H22).
@@ -33,6 +35,7 @@ pub(super) enum Outcome {
 /// As much of an outcome as deciding about a retry takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Trouble {
+    Unready(gantri_core::Retry),
     Closed,
     Nowhere,
     Failed(gantri_core::Retry),
@@ -71,6 +74,7 @@ impl Outcome {
     /// What went wrong, for the retry policy.
     pub(super) fn trouble(&self) -> Trouble {
         match self {
+            Self::Unready(error) => Trouble::Unready(error.retry()),
             Self::Closed(_) => Trouble::Closed,
             Self::Nowhere(_) => Trouble::Nowhere,
             Self::Failed(error) => Trouble::Failed(error.retry()),
@@ -84,7 +88,7 @@ impl Outcome {
 
 /// How long the other side asks to wait: seconds or a date (H8). Junk and negative numbers are no answer; a date that has
 /// passed is now.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?.trim();
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a number holds is still a number: a very long time.

@@ -52,9 +52,14 @@ impl Response {
     /// Whether this is a web page and no registry's answer (M9): a login page, a captive portal.
     pub(crate) fn is_web_page(&self) -> bool {
         self.destination == Destination::Registry
-            && self.text(&CONTENT_TYPE).is_some_and(is_html)
+            && self.is_html()
             && !self.head.headers.contains_key("docker-content-digest")
             && !self.head.headers.contains_key("docker-distribution-api-version")
+    }
+
+    /// Whether the body says of itself that it is a web page.
+    pub(crate) fn is_html(&self) -> bool {
+        self.text(&CONTENT_TYPE).is_some_and(is_html)
     }
 
     /// The whole body, in memory.

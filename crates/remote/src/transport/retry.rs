@@ -67,14 +67,18 @@ pub(super) fn decide(limits: &Limits, trouble: Trouble, attempt: &Attempt, repla
         // The resolver has tried for itself: once more for the one that was busy, and no more for the name that is wrong.
         Trouble::Nowhere if attempt.tries > 1 => Retry::Never,
         Trouble::Closed | Trouble::Nowhere => Retry::Backoff,
-        Trouble::Failed(retry) => retry,
+        Trouble::Unready(retry) | Trouble::Failed(retry) => retry,
         Trouble::Status(status, _) if !is_passing(status) => Retry::Never,
         Trouble::Status(_, pause) => pause.map_or(Retry::Backoff, Retry::After),
     };
     let decision = match retry {
         Retry::Backoff => Decision::Again(backoff(attempt.tries, roll)),
         // As long as the other side says, unless that is longer than anybody waits (H8).
-        Retry::After(pause) if pause <= limits.retry_after => Decision::Hold(pause),
+        Retry::After(pause) if pause <= limits.retry_after => match trouble {
+            // A token server speaks for itself, and not for the registry.
+            Trouble::Unready(_) => Decision::Again(pause),
+            _ => Decision::Hold(pause),
+        },
         Retry::After(_) | Retry::Never => Decision::Stop,
     };
     match decision {
@@ -104,7 +108,7 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 
 /// Whether the request can't have had an effect, so that even one that must not be sent twice may be sent again.
 fn certainly_not_done(trouble: Trouble) -> bool {
-    matches!(trouble, Trouble::Status(StatusCode::TOO_MANY_REQUESTS, _) | Trouble::Nowhere)
+    matches!(trouble, Trouble::Status(StatusCode::TOO_MANY_REQUESTS, _) | Trouble::Nowhere | Trouble::Unready(_))
 }
 
 #[cfg(test)]
@@ -139,6 +143,16 @@ mod tests {
             ("dead again", Trouble::Closed, attempt(1), Replay::Safe, again(100)),
             ("no address", Trouble::Nowhere, attempt(1), Replay::Never, again(100)),
             ("no address again", Trouble::Nowhere, attempt(2), Replay::Safe, Decision::Stop),
+            ("no token yet", Trouble::Unready(Retry::Backoff), attempt(1), Replay::Never, again(100)),
+            (
+                "no token for a while",
+                Trouble::Unready(Retry::After(Duration::from_secs(7))),
+                attempt(1),
+                Replay::Never,
+                again(7_000),
+            ),
+            ("no token", Trouble::Unready(Retry::Never), attempt(1), Replay::Safe, Decision::Stop),
+            ("no token, last try", Trouble::Unready(Retry::Backoff), attempt(5), Replay::Safe, Decision::Stop),
             ("hopeless", Trouble::Failed(Retry::Never), attempt(1), Replay::Safe, Decision::Stop),
             ("hopeful", Trouble::Failed(Retry::Backoff), attempt(2), Replay::Safe, again(200)),
         ];

@@ -30,6 +30,14 @@ use self::state::{Action, Chunks, Event, Machine, Refusal, Stop};
 use crate::remote::Remote;
 use crate::transport::{Payload, Response, backoff, roll};
 
+/// Starts an upload and drops it again: whether one may be started is all that is asked.
+pub(crate) async fn check(remote: &Remote, repo: &RepositoryName) -> Result<()> {
+    let what = format!("push to {}", remote.repository_name(repo));
+    let (session, _) = Session::start(remote, repo, Algorithm::Sha256, &what).await?;
+    session.abandon(remote.limits()).await;
+    Ok(())
+}
+
 /// A blob that arrives at a registry in steps, at the offset that the registry has acknowledged.
 ///
 /// A step whose answer never came leaves the upload *in doubt*: the next one asks where it stands before it sends a byte.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use gantri_core::{Error, ErrorKind, Pull, Result};
-use gantri_remote::{Credential, Credentials, PlainHttp};
+use gantri_remote::{Credential, Credentials, Destination, PlainHttp};
 use gantri_spec::{Host, RepositoryName};
 
 use crate::script::{Reply, Script, Seen, builder, builder_for, named, remote, repo, tag};
@@ -363,25 +363,48 @@ async fn a_refused_realm_is_not_visited() {
     }
 }
 
+/// A2: a registry on the public internet names a token server inside only if the user named it too.
 #[tokio::test]
 async fn a_trusted_realm_may_stand_inside() {
-    let inside = |script: &Arc<Script>, trusted: &[&str]| {
-        let builder = trusted
-            .iter()
-            .fold(builder_for("127.0.0.1:5000", script), |builder, host| builder.trust_realm(host.parse().unwrap()));
-        builder.build().unwrap()
-    };
     let cases: [(&[&str], bool); 4] =
         [(&[], false), (&["127.0.0.1:5001"], true), (&["127.0.0.1"], true), (&["127.0.0.1:5002"], false)];
     for (trusted, visited) in cases {
         let script = Script::new(|seen, _| match (seen.url.contains(":5001"), seen.authorization()) {
-            (true, _) => token("t"),
+            (true, _) => {
+                assert_eq!(seen.destination, Destination::Trusted);
+                token("t")
+            }
             (false, Some(_)) => manifest(),
             (false, None) => {
-                Reply::status(401).header("www-authenticate", r#"Bearer realm="http://127.0.0.1:5001/token""#)
+                Reply::status(401).header("www-authenticate", r#"Bearer realm="https://127.0.0.1:5001/token""#)
             }
         });
-        assert_eq!(inside(&script, trusted).manifest(&repo(), &tag("v1")).await.is_ok(), visited, "{trusted:?}");
+        let remote = trusted
+            .iter()
+            .fold(builder(&script), |builder, host| builder.trust_realm(host.parse().unwrap()))
+            .build()
+            .unwrap();
+        assert_eq!(remote.manifest(&repo(), &tag("v1")).await.is_ok(), visited, "{trusted:?}");
+    }
+}
+
+/// A2: `strict_realm` asks no token server but the registry's own host and those that were listed.
+#[tokio::test]
+async fn a_strict_realm_is_the_registrys_own_or_listed() {
+    for (listed, visited) in [(&[][..], false), (&["auth.test"][..], true), (&["other.test"][..], false)] {
+        let script = Script::new(|seen, _| lenient(seen));
+        let remote = listed
+            .iter()
+            .fold(builder(&script).strict_realm(true), |builder, host: &&str| {
+                builder.trust_realm(host.parse().unwrap())
+            })
+            .build()
+            .unwrap();
+        let answer = remote.manifest(&repo(), &tag("v1")).await;
+        assert_eq!(answer.is_ok(), visited, "{listed:?}");
+        if let Err(error) = answer {
+            assert_eq!((error.kind(), script.count()), (ErrorKind::Protocol, 1), "{error}");
+        }
     }
 }
 
@@ -459,7 +482,7 @@ struct Changing(AtomicUsize);
 
 #[async_trait]
 impl Credentials for Changing {
-    async fn credential(&self, _host: &Host) -> Result<Credential> {
+    async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         match self.0.fetch_add(1, Ordering::SeqCst) {
             0 => Ok(Credential::basic("me", "old")),
             1 => Ok(Credential::basic("me", "canary")),

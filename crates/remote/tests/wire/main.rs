@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod auth;
+mod check;
 mod delete;
 mod download;
 mod listing;
@@ -13,6 +14,7 @@ mod put_manifest;
 mod redirect;
 mod referrers;
 mod referrers_together;
+mod repositories;
 mod retry;
 mod script;
 mod socket;

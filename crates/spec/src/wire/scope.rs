@@ -89,15 +89,38 @@ impl Scope {
         granted
     }
 
+    /// The repository that this is about: the one that is written to if there are several, as where a blob is mounted from
+    /// another. `None` if it is about none, or no one can tell.
+    pub fn target(&self) -> Option<RepositoryName> {
+        let repositories = || self.resources.iter().filter(|(resource, _)| resource.kind == "repository");
+        let written = || repositories().filter(|(_, actions)| actions.contains("push"));
+        let mut targets =
+            if written().next().is_some() { written().collect() } else { repositories().collect::<Vec<_>>() };
+        let (resource, _) = targets.pop().filter(|_| targets.is_empty())?;
+        resource.name.parse().ok()
+    }
+
     /// Whether this allows nothing, as is enough for a version check.
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty() && self.opaque.is_empty()
     }
 
-    /// Each resource with its actions, as one entry of the canonical form, in its order. A token request takes one
-    /// `scope` parameter for each.
+    /// Each resource with its actions, as one entry of the canonical form, in its order: those that allow more than reading
+    /// first. A token request takes one `scope` parameter for each, and some servers read only the first.
     pub fn iter(&self) -> impl Iterator<Item = String> + '_ {
-        let resources = self.resources.iter().map(|(resource, actions)| {
+        self.iter_from(None)
+    }
+
+    /// The same entries, those for the resources that `needed` names in front.
+    pub fn iter_from<'a>(&'a self, needed: Option<&Self>) -> impl Iterator<Item = String> + 'a {
+        let mut resources: Vec<_> = self.resources.iter().collect();
+        let reads = |actions: &BTreeSet<String>| actions.iter().all(|action| action == "pull");
+        // The order among equals stays.
+        resources.sort_by_key(|(resource, actions)| {
+            let needed = needed.is_some_and(|needed| needed.resources.contains_key(resource));
+            (!needed, reads(actions))
+        });
+        let resources = resources.into_iter().map(|(resource, actions)| {
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
             format!("{}:{}:{}", resource.kind, resource.name, actions.join(","))
         });
@@ -201,6 +224,26 @@ mod tests {
     }
 
     #[test]
+    fn the_target_of_a_scope_is_the_one_repository_it_writes_to_or_names() {
+        let table = [
+            ("", None),
+            ("registry:catalog:*", None),
+            ("repository:a:pull", Some("a")),
+            ("repository:a:pull registry:catalog:*", Some("a")),
+            ("repository:z/from:pull repository:a:pull,push", Some("a")),
+            ("repository:a/from:pull repository:z:pull,push", Some("z")),
+            ("repository:a:pull repository:b:pull", None),
+            ("repository:a:push repository:b:push", None),
+            ("repository(plugin):a:pull", None),
+            ("repository:*:pull", None),
+        ];
+        for (text, expected) in table {
+            let target = text.parse::<Scope>().unwrap().target();
+            assert_eq!(target.as_ref().map(RepositoryName::as_str), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_wider_scope_contains_a_narrower_one_and_never_the_reverse() {
         let table = [
             ("repository:a:pull,push", "repository:a:pull", true),
@@ -224,7 +267,9 @@ mod tests {
     fn a_mount_asks_for_both_repositories_one_entry_each() {
         let (to, from) = ("b/to".parse().unwrap(), "a/from".parse().unwrap());
         let both = Scope::push(&to).union(&Scope::pull(&from));
-        assert_eq!(both.iter().collect::<Vec<_>>(), ["repository:a/from:pull", "repository:b/to:pull,push"]);
+        assert_eq!(both.iter().collect::<Vec<_>>(), ["repository:b/to:pull,push", "repository:a/from:pull"]);
+        let needed: Vec<_> = both.iter_from(Some(&Scope::pull(&from))).collect();
+        assert_eq!(needed, ["repository:a/from:pull", "repository:b/to:pull,push"]);
         assert_eq!(Scope::catalog().to_string(), "registry:catalog:*");
         assert_eq!(Scope::delete(&to).to_string(), "repository:b/to:delete");
         assert!(Scope::default().is_empty() && !both.is_empty());

@@ -2,7 +2,7 @@ use super::*;
 
 fn supplier(origin: &str) -> Supplier {
     let origin = Url::parse(origin).unwrap();
-    Supplier { side: Arc::new(Side::told_by(&origin)), origin, realms: Vec::new() }
+    Supplier { side: Arc::new(Side::told_by(&origin)), origin, realms: Vec::new(), strict_realm: false }
 }
 
 fn decide(purpose: Purpose, registry: &str, to: &str) -> Result<Admitted, Refusal> {
@@ -14,7 +14,7 @@ fn decide(purpose: Purpose, registry: &str, to: &str) -> Result<Admitted, Refusa
 /// A2: the token servers that registries name, and may not name.
 #[test]
 fn realms() {
-    use AddressClass::{Loopback, Never, Private, Unspecified};
+    use AddressClass::{Loopback, Never, Private};
     use Refusal::{Address, Fragment, NoHost, NotHttp, PlainHttp, UserInfo};
     const PUBLIC: &str = "https://registry.test";
     const LOOPBACK: &str = "http://127.0.0.1:5000";
@@ -65,8 +65,9 @@ fn realms() {
         (PUBLIC, "https://100.64.0.1/token", Some(Address(Private))),
         (PUBLIC, "https://[fd12:3456::1]/token", Some(Address(Private))),
         (PUBLIC, "https://[2002:a00:1::]/token", Some(Address(Private))),
-        (PUBLIC, "https://0.0.0.0/token", Some(Address(Unspecified))),
-        (PUBLIC, "https://[::]/token", Some(Address(Unspecified))),
+        (PUBLIC, "https://0.0.0.0/token", Some(Address(Loopback))),
+        (PUBLIC, "https://[::]/token", Some(Address(Loopback))),
+        (PUBLIC, "https://0.0.0.1/token", Some(Address(Never))),
         (PUBLIC, "https://169.254.169.254/token", Some(Address(Never))),
         (PUBLIC, "https://[::ffff:169.254.169.254]/token", Some(Address(Never))),
         (PUBLIC, "https://[fe80::1]/token", Some(Address(Never))),
@@ -74,24 +75,128 @@ fn realms() {
         (PUBLIC, "https://100.100.100.200/token", Some(Address(Never))),
         (PUBLIC, "https://255.255.255.255/token", Some(Address(Never))),
         (PUBLIC, "https://[ff02::1]/token", Some(Address(Never))),
-        // A registry inside may be its own token server, and nobody else's port.
+        // A registry inside may have its token server beside it, and nowhere further inside.
         (LOOPBACK, "http://127.0.0.1:5000/token", None),
-        (LOOPBACK, "http://127.0.0.1:5001/token", Some(Address(Loopback))),
-        (LOOPBACK, "http://localhost:5000/token", Some(Address(Loopback))),
+        (LOOPBACK, "http://127.0.0.1:5001/token", None),
+        (LOOPBACK, "http://localhost:5000/token", None),
         (LOOPBACK, "http://10.0.0.1/token", Some(Address(Private))),
+        (LOOPBACK, "http://169.254.169.254/token", Some(Address(Never))),
         (LOOPBACK, "http://auth.test/token", None),
         (LOOPBACK, "https://auth.test/token", None),
         (INSIDE, "https://10.0.0.5:5000/token", None),
         (INSIDE, "http://10.0.0.5:5000/token", Some(PlainHttp)),
-        (INSIDE, "https://10.0.0.5/token", Some(Address(Private))),
-        (INSIDE, "https://10.0.0.6:5000/token", Some(Address(Private))),
+        (INSIDE, "https://10.0.0.5/token", None),
+        (INSIDE, "https://10.0.0.6:5000/token", None),
+        (INSIDE, "https://[fd12:3456::1]/token", None),
+        (INSIDE, "https://127.0.0.1/token", Some(Address(Loopback))),
         (INSIDE, "https://169.254.169.254/token", Some(Address(Never))),
+        (INSIDE, "https://[fd00:ec2::254]/token", Some(Address(Never))),
     ];
     for (registry, realm, expected) in cases {
         let decided = decide(Purpose::Realm, registry, realm).err();
         assert_eq!(decided, *expected, "{realm} of {registry}");
     }
     assert!(matches!(decide(Purpose::Realm, PUBLIC, "https:/token"), Ok(_) | Err(NoHost)));
+}
+
+/// A2: strictness leaves the registry's own host, the pairs that everybody knows, and what the user listed.
+#[test]
+fn strict_realms() {
+    use Refusal::{Address, PlainHttp, Unlisted};
+    const HUB: &str = "https://registry-1.docker.io";
+    type Case<'a> = (&'a str, &'a [&'a str], &'a str, Result<Destination, Refusal>);
+    let cases: &[Case<'_>] = &[
+        ("https://registry.test", &[], "https://registry.test/token", Ok(Destination::Registry)),
+        ("https://registry.test", &[], "https://registry.test:8443/token", Ok(Destination::Foreign)),
+        ("https://registry.test", &[], "http://registry.test/token", Err(PlainHttp)),
+        ("https://registry.test", &[], "https://auth.registry.test/token", Err(Unlisted)),
+        ("https://registry.test", &[], "https://registry.test.evil.test/token", Err(Unlisted)),
+        ("https://registry.test", &[], "https://auth.docker.io/token", Err(Unlisted)),
+        ("https://registry.test", &[], "https://10.0.0.1/token", Err(Unlisted)),
+        ("https://registry.test", &["auth.test"], "https://auth.test/token", Ok(Destination::Trusted)),
+        ("https://registry.test", &["auth.test"], "https://auth.test:8443/token", Ok(Destination::Trusted)),
+        ("https://registry.test", &["auth.test:443"], "https://auth.test:8443/token", Err(Unlisted)),
+        ("https://registry.test", &["10.0.0.1"], "https://10.0.0.1/token", Ok(Destination::Trusted)),
+        ("https://registry.test", &["169.254.1.1"], "https://169.254.1.1/token", Err(Unlisted)),
+        ("https://10.0.0.5:5000", &[], "https://10.0.0.5/token", Ok(Destination::Foreign)),
+        ("https://10.0.0.5:5000", &[], "https://10.0.0.6/token", Err(Unlisted)),
+        (HUB, &[], "https://auth.docker.io/token", Ok(Destination::Foreign)),
+        (HUB, &[], "https://auth.docker.io:8443/token", Err(Unlisted)),
+        (HUB, &[], "https://auth.docker.io.evil.test/token", Err(Unlisted)),
+        ("https://registry.gitlab.com", &[], "https://gitlab.com/jwt/auth", Ok(Destination::Foreign)),
+    ];
+    for (registry, listed, realm, expected) in cases {
+        let mut supplier = supplier(registry);
+        supplier.strict_realm = true;
+        supplier.realms = listed.iter().map(|host| host.parse().unwrap()).collect();
+        let from = supplier.origin.clone();
+        let decided = outbound_policy(Purpose::Realm, &supplier, &from, Url::parse(realm).unwrap());
+        assert_eq!(decided.map(|admitted| admitted.destination), *expected, "{realm} of {registry}");
+    }
+    // Strictness is about token servers alone, and an address inside stays out of reach without it too.
+    assert!(decide(Purpose::Redirect, "https://registry.test", "https://cdn.test/").is_ok());
+    let inside = decide(Purpose::Realm, "https://registry.test", "https://10.0.0.1/");
+    assert_eq!(inside.unwrap_err(), Address(AddressClass::Private));
+}
+
+/// A3: a token server leads only to itself.
+#[test]
+fn redirects_of_token_servers() {
+    let supplier = supplier("https://registry.test");
+    let from = Url::parse("https://auth.test/token").unwrap();
+    let cases = [
+        ("/other", None),
+        ("https://auth.test/other#x", None),
+        ("https://me:pw@auth.test/other", Some(Refusal::UserInfo)),
+        ("https://auth.test:8443/other", Some(Refusal::OtherOrigin)),
+        ("http://auth.test/other", Some(Refusal::OtherOrigin)),
+        ("https://registry.test/other", Some(Refusal::OtherOrigin)),
+        ("//evil.test/other", Some(Refusal::OtherOrigin)),
+        ("file:///etc/passwd", Some(Refusal::NotHttp)),
+    ];
+    for (to, expected) in cases {
+        let decided = outbound_policy(Purpose::RealmRedirect, &supplier, &from, from.join(to).unwrap());
+        assert_eq!(decided.err(), expected, "{to}");
+    }
+}
+
+/// Every range that is not the public internet, and its neighbours that are.
+#[rustfmt::skip]
+const CLASSES: &[(AddressClass, &[&str])] = &[
+    (AddressClass::Public, &[
+        "1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
+        "168.63.129.15", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0",
+        "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2606:4700::1111",
+        "::ffff:1.1.1.1", "::1.1.1.1", "64:ff9b::1.1.1.1", "2002:101:101::1", "2001:0:1:2:3:4:fefe:fefe",
+        "2001:4860::8888", "64:ff9c::10.0.0.1",
+    ]),
+    (AddressClass::Private, &[
+        "10.0.0.0", "10.255.255.255", "172.16.0.0", "172.31.255.255", "192.168.0.0", "192.168.255.255", "100.64.0.0",
+        "100.127.255.255", "198.18.0.0", "198.19.255.255", "fc00::", "fdff::1", "fec0::1", "fd00:ec3::254",
+        "::ffff:10.0.0.1", "::ffff:0:10.0.0.1", "::10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1",
+        "64:ff9b:1:a00:0:100::", "2002:c0a8:1::", "2001:0:1:2:3:4:f5ff:fffe",
+    ]),
+    (AddressClass::Loopback, &[
+        "127.0.0.0", "127.255.255.255", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1", "::127.0.0.1",
+        "::ffff:0:127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::", "2001:0:1:2:3:4:80ff:fffe",
+    ]),
+    (AddressClass::Never, &[
+        "0.0.0.1", "0.255.255.255", "169.254.0.0", "169.254.169.254", "169.254.170.2", "169.254.255.255",
+        "100.100.100.200", "192.0.0.0", "192.0.0.192", "168.63.129.16", "224.0.0.1", "239.255.255.255", "240.0.0.0",
+        "255.255.255.255", "fe80::1", "febf::1", "ff02::1", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe", "fd00:42::42", "100::1", "::ffff:169.254.169.254", "::ffff:0:169.254.169.254",
+        "::169.254.169.254", "64:ff9b::169.254.169.254", "2002:a9fe:a9fe::", "2001:0:1:2:3:4:5601:5601",
+    ]),
+];
+
+/// A7.
+#[test]
+fn classes_of_addresses() {
+    for (class, addresses) in CLASSES {
+        for address in *addresses {
+            assert_eq!(AddressClass::of(address.parse().unwrap()), *class, "{address}");
+        }
+    }
 }
 
 /// A4, A7: what may be reached by redirect depends on where the registry stands.
