@@ -1,5 +1,6 @@
 //! What the modes of ranges and uploads change in requests and answers.
 
+use super::detour::Detours;
 use super::mode::{Mode, RangeMode, UploadMode};
 use super::serve::Asked;
 use super::wire::Head;
@@ -80,7 +81,7 @@ pub(super) fn range(mode: RangeMode, mut head: Head, body: Vec<u8>) -> (Head, Ve
 const ASKED_FROM: usize = 100;
 
 /// Changes the answer to a request of an upload.
-pub(super) fn upload(mode: UploadMode, asked: &Asked, answer: &mut Head, elsewhere: &str) {
+pub(super) fn upload(mode: UploadMode, asked: &Asked, answer: &mut Head, detours: &Detours, secure: bool) {
     let path = |answer: &Head| {
         let location = answer.header("location").unwrap_or_default().to_owned();
         match location.split_once("://") {
@@ -100,7 +101,7 @@ pub(super) fn upload(mode: UploadMode, asked: &Asked, answer: &mut Head, elsewhe
         UploadMode::ChunkCreated if answer.status() == 202 => answer.set_status(201),
         UploadMode::NoLocation => answer.remove("location"),
         UploadMode::LocationElsewhere => {
-            let to = format!("https://{elsewhere}{}", path(answer));
+            let to = detours.signed(path(answer), &asked.head, secure);
             answer.set("location", to);
         }
         UploadMode::LocationDowngrade => {

@@ -134,7 +134,7 @@ impl<C: Resettable> Conversation<C> {
             Some(Mode::Upload(UploadMode::CommitThen500)) => {
                 return self.say(asked, canned::refusal(500, ErrorPage::Empty, "")).await;
             }
-            Some(Mode::Upload(mode)) => change::upload(mode, asked, &mut answer, &self.shared.detours.elsewhere),
+            Some(Mode::Upload(mode)) => change::upload(mode, asked, &mut answer, &self.shared.detours, self.secure),
             _ => {}
         }
         let length = if let Framing::Length(length) = framing { Some(length) } else { None };

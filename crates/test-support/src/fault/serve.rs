@@ -123,7 +123,7 @@ impl SlowLink {
 pub(super) struct Conversation<C> {
     pub(super) shared: Arc<Shared>,
     number: u32,
-    secure: bool,
+    pub(super) secure: bool,
     pub(super) incoming: Incoming<ReadHalf<C>>,
     pub(super) outgoing: Outgoing<WriteHalf<C>>,
 }
