@@ -34,6 +34,8 @@ pub struct Remote(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) supplier: Arc<Supplier>,
+    /// The path that stands in place of `/v2`.
+    pub(crate) api_root: String,
     pub(crate) transport: Transport,
     pub(crate) limits: Arc<Limits>,
     pub(crate) page_size: Option<u32>,
@@ -86,7 +88,7 @@ impl Remote {
     }
 
     pub(crate) fn request(&self, endpoint: &Endpoint, what: impl Into<String>) -> Request {
-        Request::new(&self.0.supplier.origin, endpoint, what)
+        Request::new(&self.0.supplier.origin, &self.0.api_root, endpoint, what)
     }
 
     /// What errors call a manifest.

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::connect::{ConnectTimeout, ResolveError};
 use super::race::Unreachable;
+use super::tunnel::ProxyError;
 use super::{SendError, SendErrorKind};
 
 /// Why a request got no answer.
@@ -38,6 +39,11 @@ pub(crate) fn told(error: SendError, url: &Url) -> Error {
                 format!("if {authority} is meant to be reached without tls, allow plain http for it (--plain-http)");
             (ErrorKind::Connect, Retry::Never, Some(hint))
         }
+        SendErrorKind::Proxy => (ErrorKind::Connect, Retry::Backoff, None),
+        SendErrorKind::ProxyDenied => {
+            let hint = format!("check the proxy and who asks it, or let {authority} go past it (NO_PROXY)");
+            (ErrorKind::Connect, Retry::Never, Some(hint))
+        }
         SendErrorKind::Forbidden => (ErrorKind::Protocol, Retry::Never, None),
         SendErrorKind::Timeout => (ErrorKind::Timeout, Retry::Backoff, None),
         SendErrorKind::Closed => (ErrorKind::Unavailable, Retry::Backoff, None),
@@ -60,6 +66,10 @@ fn kind(error: &(dyn StdError + 'static), connecting: bool) -> SendErrorKind {
     let mut kind = if connecting { SendErrorKind::Connect } else { SendErrorKind::Closed };
     let mut at = Some(error);
     while let Some(error) = at {
+        if let Some(error) = error.downcast_ref::<ProxyError>() {
+            // What it met with in turn is not about the registry.
+            return if error.may_pass() { SendErrorKind::Proxy } else { SendErrorKind::ProxyDenied };
+        }
         // The innermost that says something decides.
         kind = told_by(error).unwrap_or(kind);
         at = cause(error);
