@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
 use gantri_spec::Host;
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
 use url::Url;
 
@@ -15,7 +16,7 @@ use crate::http::policy::{Side, Supplier};
 use crate::http::{Dial, HttpClient, HyperClient, OwnHeaders, Pin, Proxies, Resolve, Route, Tls, checked};
 use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
-use crate::transport::Transport;
+use crate::transport::{Paced, Parts, Throttle, Transport};
 use crate::upload::Lessons;
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
@@ -34,6 +35,9 @@ pub struct RemoteBuilder {
     headers: Vec<(String, Secret)>,
     route: Route,
     http_client: Option<Arc<dyn HttpClient>>,
+    throttle: Option<Throttle>,
+    retry_statuses: Vec<StatusCode>,
+    observer: Arc<dyn Observer>,
 }
 
 const DEFAULT_API_ROOT: &str = "/v2";
@@ -81,6 +85,9 @@ impl RemoteBuilder {
             headers: Vec::new(),
             route: Route::default(),
             http_client: None,
+            throttle: None,
+            retry_statuses: Vec::new(),
+            observer: Arc::new(NoObserver),
         }
     }
 
@@ -192,6 +199,26 @@ impl RemoteBuilder {
         self
     }
 
+    /// Keeps a pace together with all who were given a clone of it: requests at a time, the pauses that hosts ask for, and
+    /// the budget of tries, of this registry's host and of those that it leads to. Default: one of its own.
+    pub fn throttle(mut self, throttle: Throttle) -> Self {
+        self.throttle = Some(throttle);
+        self
+    }
+
+    /// Takes these statuses for passing troubles as well, beside 408, 429, 499, 500, 502 to 504 and 520 to 524: requests
+    /// that they answer are tried again where that is safe. How often and after which pauses is in [`Limits`].
+    pub fn retry_statuses(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.retry_statuses.extend(statuses);
+        self
+    }
+
+    /// Who hears of the registry's warnings, once each, and of the pauses that it asks for. Default: nobody.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
     /// The registry, ready to be asked. Nothing is sent before something is asked for.
     ///
     /// # Errors
@@ -218,6 +245,7 @@ impl RemoteBuilder {
             None => Arc::new(HyperClient::new(self.route, &limits, Arc::clone(&side))),
         };
         let http = OwnHeaders::over(http, headers);
+        let throttle = self.throttle.unwrap_or_else(|| Throttle::new(&limits));
         let supplier =
             Arc::new(Supplier { origin, realms: self.trusted_realms, strict_realm: self.strict_realm, side });
         let auth = Authorizer::new(
@@ -225,11 +253,21 @@ impl RemoteBuilder {
             Arc::clone(&supplier),
             self.plain_http,
             self.credentials,
-            Arc::clone(&http),
+            Arc::new(Paced::new(Arc::clone(&http), throttle.clone(), Arc::clone(&limits))),
             Arc::clone(&limits),
             user_agent.clone(),
         );
-        let transport = Transport::new(http, auth, Arc::clone(&limits), Arc::clone(&supplier), user_agent);
+        let transport = Transport::new(Parts {
+            http,
+            auth,
+            throttle,
+            limits: Arc::clone(&limits),
+            supplier: Arc::clone(&supplier),
+            user_agent,
+            retry_statuses: self.retry_statuses,
+            host: self.host.as_str().to_owned(),
+            observer: self.observer,
+        });
         let (habits, lessons, lines) = (Habits::default(), Lessons::default(), Lines::default());
         let page_size = self.page_size;
         Ok(Remote::of(Inner {

@@ -71,3 +71,4 @@ pub use self::http::{
     Body, Connection, Destination, Dial, HttpClient, Pem, Proxies, Proxy, Resolve, SendError, SendErrorKind, Tls,
 };
 pub use self::remote::Remote;
+pub use self::transport::{RateLimit, Throttle};

@@ -14,7 +14,7 @@ use crate::habits::Habits;
 use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
-use crate::transport::{Request, Response, Transport};
+use crate::transport::{RateLimit, Request, Response, Transport};
 use crate::upload::Lessons;
 
 /// A registry behind HTTP.
@@ -55,6 +55,12 @@ impl Remote {
     /// The registry's host, as the user named it.
     pub fn host(&self) -> &Host {
         &self.0.host
+    }
+
+    /// How many requests the registry allows and how many are left, as it said last; `None` if it has said nothing of that.
+    /// Nothing is sent to find it out: Docker Hub says it with manifests.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.transport().rate_limit()
     }
 
     pub(crate) fn of(inner: Inner) -> Self {

@@ -18,7 +18,10 @@ pub(crate) async fn play(world: &World, operation: Operation) -> Result<Option<&
         Operation::Ping => remote.ping().await.map(|_| None)?,
         Operation::Token | Operation::Resolve => {
             let descriptor = remote.resolve_manifest(repo, &tag).await?;
-            wrong(descriptor == *manifest.descriptor(), "another descriptor")
+            // Its size is what the registry says: nobody knows better before the bytes come (M7).
+            let expected = manifest.descriptor();
+            let is_right = (&descriptor.digest, &descriptor.media_type) == (&expected.digest, &expected.media_type);
+            wrong(is_right, "another descriptor")
         }
         Operation::PullManifest => wrong(remote.manifest(repo, &tag).await?.bytes() == manifest.bytes(), "other bytes"),
         Operation::PullBlob => {
@@ -55,7 +58,9 @@ pub(crate) async fn play(world: &World, operation: Operation) -> Result<Option<&
         }
         Operation::Tags => {
             let listed: Vec<_> = remote.tags(repo, None).try_collect().await?;
-            wrong(listed.len() == *tags, "some tags are missing, or too many")
+            let expected: Vec<_> = (0..*tags).map(|tag| format!("tag-{tag:02}")).collect();
+            let found: Vec<_> = listed.iter().map(|tag| tag.as_str().to_owned()).filter(|tag| tag.len() < 20).collect();
+            wrong(found == expected, "some tags are missing, or too many")
         }
         Operation::Referrers => {
             let found: Vec<_> = remote.referrers(repo, manifest.digest(), None).try_collect().await?;

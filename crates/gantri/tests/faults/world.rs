@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use gantri::remote::{Connection, Dial, PlainHttp, Resolve};
+use gantri::remote::{Connection, Dial, Pem, PlainHttp, Resolve, Tls};
 use gantri::server::access::{Permissions, Tokens, Users};
 use gantri::server::{RegistryService, ServerOptions};
 use gantri::{Credential, Limits, Memory, Remote};
@@ -67,15 +67,19 @@ impl Content {
         }
         let tags: Vec<_> = (0..self.tags).map(|tag| format!("tag-{tag:02}").parse().unwrap()).collect();
         registry.put_manifest(&self.repo, &self.manifest, &tags).await.unwrap();
-        for number in 0..self.referrers {
-            let referrer = referrer(&self.manifest, number);
-            registry.put_manifest(&self.repo, &referrer, &[]).await.unwrap();
+        let referrers: Vec<_> = (0..self.referrers).map(|number| referrer(&self.manifest, number)).collect();
+        for referrer in &referrers {
+            registry.put_manifest(&self.repo, referrer, &[]).await.unwrap();
         }
+        // Whoever does not get them from the API finds them here.
+        let tag = self.manifest.digest().to_string().replace(':', "-").parse().unwrap();
+        registry.put_manifest(&self.repo, &list(&referrers), &[tag]).await.unwrap();
         registry
     }
 }
 
 static CONFIG: Bytes = Bytes::from_static(b"{}");
+
 
 /// 64 KiB that do not repeat.
 fn noise(seed: u64) -> Bytes {
@@ -111,6 +115,16 @@ fn referrer(subject: &RawManifest, number: usize) -> RawManifest {
     RawManifest::new(MediaType::OCI_MANIFEST, manifest.to_string().into())
 }
 
+fn list(manifests: &[RawManifest]) -> RawManifest {
+    let described = manifests.iter().map(|manifest| described(manifest.bytes(), &MediaType::OCI_MANIFEST));
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_INDEX.as_str(),
+        "manifests": described.collect::<Vec<_>>(),
+    });
+    RawManifest::new(MediaType::OCI_INDEX, index.to_string().into())
+}
+
 fn described(bytes: &Bytes, kind: &MediaType) -> serde_json::Value {
     json!({"mediaType": kind.as_str(), "digest": Digest::of(bytes).to_string(), "size": bytes.len()})
 }
@@ -143,7 +157,7 @@ impl World {
             .dialer(road);
         let builder = match secure {
             Scheme::Http => builder.plain_http(PlainHttp::AlwaysWithSecrets),
-            Scheme::Https => builder,
+            Scheme::Https => builder.tls(trusting()),
         };
         Self { remote: builder.build().unwrap(), registry, proxy, _serving: serving }
     }
@@ -167,13 +181,22 @@ pub(crate) fn certificates() -> Arc<Certificates> {
     Arc::clone(CERTIFICATES.get_or_init(|| Arc::new(Certificates::new(&[REGISTRY, ELSEWHERE]))))
 }
 
+/// Who trusts that authority and nobody else.
+fn trusting() -> Tls {
+    let authority = Pem::new("the matrix", certificates().authority());
+    Tls::default().without_system_roots().roots(&authority).unwrap()
+}
+
 /// Connections to the registry, each served by a task.
 fn served(registry: Arc<dyn Registry>, secure: Scheme) -> (Upstream, Arc<Mutex<JoinSet<()>>>) {
     let url = match secure {
         Scheme::Http => format!("http://{REGISTRY}"),
         Scheme::Https => format!("https://{REGISTRY}"),
     };
-    let tokens = Tokens::new(Users::parse(USERS).unwrap(), Permissions::users()).unwrap();
+    // Shared, because a password that was right once is not checked slowly again.
+    static KNOWN: OnceLock<Users> = OnceLock::new();
+    let users = KNOWN.get_or_init(|| Users::parse(USERS).unwrap()).clone();
+    let tokens = Tokens::new(users, Permissions::users()).unwrap();
     let service = RegistryService::new(registry, ServerOptions::default().with_url(url).with_access(tokens));
     let serving = Arc::new(Mutex::new(JoinSet::new()));
     let tasks = Arc::clone(&serving);

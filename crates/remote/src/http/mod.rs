@@ -90,6 +90,9 @@ pub enum SendErrorKind {
     Timeout,
     /// The connection ended before the answer began.
     Closed,
+    /// The connection ended, or turned the request away, before it was taken: whatever the request is, it was not acted
+    /// upon, and may be sent again.
+    Unsent,
     /// The answer is not HTTP.
     NotHttp,
     /// A proxy on the way could not be reached, broke off, or can't reach the host; it may be otherwise the next time.
@@ -134,6 +137,7 @@ impl fmt::Display for SendError {
             SendErrorKind::Forbidden => "address refused: a registry may not lead there",
             SendErrorKind::Timeout => "no answer in time",
             SendErrorKind::Closed => "connection closed before an answer",
+            SendErrorKind::Unsent => "connection closed before the request was taken",
             SendErrorKind::NotHttp => "the answer is not http",
             SendErrorKind::Proxy => "no connection through the proxy",
             SendErrorKind::ProxyDenied => "the proxy lets nothing through",

@@ -26,6 +26,8 @@ struct UnderWay {
     detour: Detour,
     home: Home,
     used: u32,
+    /// Whether it is the location of an upload, whose next location is elsewhere too.
+    goes_on: bool,
 }
 
 /// The request that was led away: storage knows it by a signature, so it needs no authorization there.
@@ -56,7 +58,8 @@ impl Detours {
     pub(super) fn begin(&self, detour: Detour, head: &Head, origin: &str, secure: bool) -> String {
         let host = head.header("host").unwrap_or_default().to_owned();
         let authorization = head.header("authorization").map(str::to_owned);
-        let path = self.enter(detour, Home { target: head.word(1).to_owned(), host: host.clone(), authorization });
+        let home = Home { target: head.word(1).to_owned(), host: host.clone(), authorization };
+        let path = self.enter(detour, home, false);
         let scheme = if secure { "https" } else { "http" };
         let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
         match detour {
@@ -75,14 +78,14 @@ impl Detours {
     pub(super) fn signed(&self, target: String, head: &Head, secure: bool) -> String {
         let host = head.header("host").unwrap_or_default().to_owned();
         let authorization = head.header("authorization").map(str::to_owned);
-        let path = self.enter(Detour::OtherHost, Home { target, host, authorization });
+        let path = self.enter(Detour::OtherHost, Home { target, host, authorization }, true);
         format!("{}://{}{path}?{SIGNATURE}", if secure { "https" } else { "http" }, self.elsewhere)
     }
 
-    fn enter(&self, detour: Detour, home: Home) -> String {
+    fn enter(&self, detour: Detour, home: Home, goes_on: bool) -> String {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let id = under_way.len() as u64 + 1;
-        under_way.insert(id, UnderWay { detour, home, used: 0 });
+        under_way.insert(id, UnderWay { detour, home, used: 0, goes_on });
         format!("{PATH}{id}/0")
     }
 
@@ -108,8 +111,7 @@ impl Detours {
             Detour::ExpiredPresign if one.used > 1 => Leg::Refused(403),
             Detour::RejectsAuthorization if head.header("authorization").is_some() => Leg::Refused(400),
             Detour::ExpiredPresign => there(Some(Mode::TruncateAt(100))),
-            // The next location is elsewhere too.
-            Detour::OtherHost if head.word(0) == "PATCH" => there(Some(Mode::Upload(UploadMode::LocationElsewhere))),
+            _ if one.goes_on => there(Some(Mode::Upload(UploadMode::LocationElsewhere))),
             _ => there(None),
         })
     }

@@ -121,6 +121,11 @@ impl<C: Resettable> Conversation<C> {
     ) -> io::Result<Ending> {
         let framing = Framing::of_answer(method, &answer);
         answer.remove("connection");
+        if let (Some(home), Some(location)) = (&asked.home, answer.header("location").filter(|to| to.starts_with('/'))) {
+            // Who was led here knows this place by another name.
+            let to = format!("{home}{location}");
+            answer.set("location", to);
+        }
         match asked.mode {
             Some(Mode::Framing(mode)) => {
                 let body = gather(back, framing).await?;

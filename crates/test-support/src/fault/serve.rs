@@ -38,11 +38,16 @@ pub(super) async fn serve<C: Resettable + 'static>(shared: Arc<Shared>, stream: 
         _ => {}
     }
     let mode = if let Some(Mode::Tls(mode)) = mode { Some(mode) } else { None };
-    let Some(certificates) = shared.certificates.clone().filter(|_| wants_tls && mode != Some(TlsMode::PlainHttp)) else {
+    let Some(certificates) = shared.certificates.clone().filter(|_| wants_tls) else {
         return converse(shared, number, false, stream).await;
     };
-    if mode == Some(TlsMode::CutInHandshake) {
-        return cut_in_handshake(stream).await;
+    match mode {
+        // The beginning of a record, and no more.
+        Some(TlsMode::CutInHandshake) => return say_to_hello(stream, &[22, 3, 3, 0, 122, 2, 0]).await,
+        Some(TlsMode::PlainHttp) => {
+            return say_to_hello(stream, b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        }
+        _ => {}
     }
     let acceptor = tokio_rustls::TlsAcceptor::from(certificates.served(mode));
     // A client that does not like the certificate goes away: that is what it is for.
@@ -51,11 +56,13 @@ pub(super) async fn serve<C: Resettable + 'static>(shared: Arc<Shared>, stream: 
     }
 }
 
-/// Reads the beginning of a hello, answers with the beginning of a record, and goes away.
-async fn cut_in_handshake<C: Resettable>(stream: C) {
+/// Reads the beginning of a hello, says this, and goes away.
+async fn say_to_hello<C: Resettable>(stream: C, said: &[u8]) {
     let (read, mut write) = split(stream);
+    // A client that goes away first has seen enough.
     let _ = Incoming::new(read).some(64).await;
-    let _ = write.write_all(&[22, 3, 3, 0, 122, 2, 0]).await;
+    let _ = write.write_all(said).await;
+    let _ = write.shutdown().await;
 }
 
 async fn converse<C: Resettable>(shared: Arc<Shared>, number: u32, secure: bool, stream: C) {
@@ -133,6 +140,8 @@ pub(super) struct Asked {
     pub(super) head: Head,
     pub(super) at: usize,
     pub(super) mode: Option<Mode>,
+    /// The registry's origin, if the client was led away from it.
+    pub(super) home: Option<String>,
 }
 
 impl<C: Resettable> Conversation<C> {
@@ -145,7 +154,7 @@ impl<C: Resettable> Conversation<C> {
                 None => {
                     let mode = self.shared.mode(&head);
                     self.shared.records.change(at, |record| record.mode = mode);
-                    self.act(Asked { head, at, mode }).await?
+                    self.act(Asked { head, at, mode, home: None }).await?
                 }
             };
             if ending != Ending::Keep {
@@ -188,22 +197,23 @@ impl<C: Resettable> Conversation<C> {
     async fn on_the_way(&mut self, mut head: Head, at: usize, leg: Leg) -> io::Result<Ending> {
         match leg {
             Leg::Further(to) => {
-                let asked = Asked { head, at, mode: None };
+                let asked = Asked { head, at, mode: None, home: None };
                 self.answer(&asked, (Head::answer(307).with("location", to), Vec::new())).await
             }
             Leg::Refused(status) => {
-                let asked = Asked { head, at, mode: None };
+                let asked = Asked { head, at, mode: None, home: None };
                 self.answer(&asked, (Head::answer(status), b"<Error><Code>AccessDenied</Code></Error>".to_vec())).await
             }
             Leg::There { home, mode } => {
                 head.first = format!("{} {} HTTP/1.1", head.word(0), home.target);
+                let origin = format!("{}://{}", if self.secure { "https" } else { "http" }, home.host);
                 head.set("host", home.host);
                 head.remove("authorization");
                 if let Some(authorization) = home.authorization {
                     head.set("authorization", authorization);
                 }
                 self.shared.records.change(at, |record| record.mode = mode);
-                self.forward(Asked { head, at, mode }).await
+                self.forward(Asked { head, at, mode, home: Some(origin) }).await
             }
         }
     }
