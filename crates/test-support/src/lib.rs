@@ -8,6 +8,7 @@
     reason = "a harness that can't be set up ends the test that wanted it"
 )]
 
+pub mod fault;
 pub mod image;
 pub mod mask;
 pub mod process;
