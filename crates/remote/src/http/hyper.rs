@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::{Admission, Connector, Peer, Timed};
 use super::dial::{Dial, Resolve};
-use super::policy::{AddressClass, Side};
+use super::policy::{AddressClass, Side, may_connect};
 use super::tls::LazyTls;
 use super::{Body, Destination, HttpClient, SendError, SendErrorKind, failure, gate};
 use crate::builder::HttpVersion;
@@ -28,10 +28,10 @@ use crate::builder::HttpVersion;
 /// Sends requests over pooled connections.
 pub(crate) struct HyperClient {
     registry: Pools,
-    /// What the user named beside it.
     trusted: Pools,
     foreign: Pools,
     outside: Pools,
+    beside: Pools,
     /// Where the registry stands: what it is allowed to lead to depends on it (A7).
     side: Arc<Side>,
     leave: Leave,
@@ -57,34 +57,45 @@ impl HyperClient {
     ) -> Self {
         let connect = limits.connect;
         let tls = Arc::new(LazyTls::default());
-        let seen_from = Arc::clone(&side);
-        let by_class: Admission = Arc::new(move |class| class.may_be_reached_from(seen_from.class()));
         // Prior knowledge of HTTP/2 is about the registry, not about what it leads to.
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
-        let anywhere = Connector { resolver, dialer, admission: Arc::new(|_| true) };
-        let led = Connector { admission: by_class, ..anywhere.clone() };
-        let public: Admission = Arc::new(|class| class == AddressClass::Public);
-        let out = Connector { admission: public, ..anywhere.clone() };
+        let pools = |destination, version| {
+            let seen_from = Arc::clone(&side);
+            let admission: Admission = Arc::new(move |class| may_connect(destination, class, seen_from.class()));
+            let (resolver, dialer) = (Arc::clone(&resolver), Arc::clone(&dialer));
+            Pools::new(version, connect, Connector { resolver, dialer, admission }, Arc::clone(&tls))
+        };
         Self {
-            registry: Pools::new(version, connect, anywhere.clone(), Arc::clone(&tls)),
-            trusted: Pools::new(elsewhere, connect, anywhere, Arc::clone(&tls)),
-            foreign: Pools::new(elsewhere, connect, led, Arc::clone(&tls)),
-            outside: Pools::new(elsewhere, connect, out, tls),
+            registry: pools(Destination::Registry, version),
+            trusted: pools(Destination::Trusted, elsewhere),
+            foreign: pools(Destination::Foreign, elsewhere),
+            outside: pools(Destination::Outside, elsewhere),
+            beside: pools(Destination::Beside, elsewhere),
             side,
             leave: Leave::new(limits.expect_wait),
         }
     }
-}
 
-/// Addresses in place of names are checked for every request: a connection to one may be left over from when the registry
-/// stood elsewhere.
-fn check_literal(uri: &http::Uri, side: AddressClass) -> Result<(), SendError> {
-    let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let Ok(address) = name.parse() else { return Ok(()) };
-    if AddressClass::of(address).may_be_reached_from(side) {
-        Ok(())
-    } else {
-        Err(SendError::new(SendErrorKind::Forbidden))
+    fn pools(&self, destination: Destination) -> &Pools {
+        match destination {
+            Destination::Registry => &self.registry,
+            Destination::Trusted => &self.trusted,
+            Destination::Foreign => &self.foreign,
+            Destination::Outside => &self.outside,
+            Destination::Beside => &self.beside,
+        }
+    }
+
+    /// Addresses in place of names are checked for every request: a connection to one may be left over from when the
+    /// registry stood elsewhere.
+    fn check_literal(&self, destination: Destination, uri: &http::Uri) -> Result<(), SendError> {
+        let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let Ok(address) = name.parse() else { return Ok(()) };
+        if may_connect(destination, AddressClass::of(address), self.side.class()) {
+            Ok(())
+        } else {
+            Err(SendError::new(SendErrorKind::Forbidden))
+        }
     }
 }
 
@@ -94,15 +105,8 @@ impl HttpClient for HyperClient {
         let destination = request.extensions().get().copied().unwrap_or(Destination::Foreign);
         let asks = request.headers().contains_key(EXPECT);
         let (request, gate) = gate::before(request, self.leave.wait(destination));
-        let response = match destination {
-            Destination::Registry => self.registry.send(request).await?,
-            Destination::Trusted => self.trusted.send(request).await?,
-            Destination::Foreign => {
-                check_literal(request.uri(), self.side.class())?;
-                self.foreign.send(request).await?
-            }
-            Destination::Outside => self.outside.send(request).await?,
-        };
+        self.check_literal(destination, request.uri())?;
+        let response = self.pools(destination).send(request).await?;
         if let (Destination::Registry, Some(connection)) = (destination, response.extensions().get::<Peer>()) {
             self.side.note(connection.0.ip());
         }
