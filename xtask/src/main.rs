@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod go;
+mod guards;
 mod interop;
 mod layout;
 mod server;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   check [--only STEP]... [--skip STEP]...   everything a change must pass
+  guards [ROW]...                           the tests of docs/security.md, each without its guard
   interop [WORD]...                         our client and server against other people's
   bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
   serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["check", options @ ..] => check::check(options),
+        ["guards", rows @ ..] => guards::guards(rows),
         ["interop", words @ ..] => interop::interop(words),
         ["bench", parts @ ..] => bench::bench(parts),
         ["serve", kind] => server::serve(kind),

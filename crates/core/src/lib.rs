@@ -30,7 +30,7 @@ pub use gantri_spec as spec;
 #[doc(hidden)]
 pub use registry::forward::vocabulary as __vocabulary;
 
-pub use blob::{BlobBody, BlobReader, BlobUpload, ByteStream, UploadSession, verify};
+pub use blob::{BlobBody, BlobReader, BlobUpload, ByteStream, Seams, UploadSession, verify};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use limits::Limits;
 pub use memory::Memory;

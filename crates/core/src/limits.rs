@@ -30,26 +30,45 @@ pub struct Limits {
     pub list_items: u64,
     /// Hops that one request follows. Default 5.
     pub redirects: u32,
-    /// Tries of one request, the first included. Default 5.
+    /// Tries of one request, the first included. A request that was told to wait, and waited, starts its count anew if
+    /// others of this process got through to the host meanwhile; `retry_total` bounds that. Default 5.
     pub request_tries: u32,
     /// Times a broken body is taken up again without one new byte (H2). Default 5.
     pub resume_tries: u32,
-    /// Time that all tries of one request may take together. Default 2 minutes.
+    /// Time that all tries of one request may take together, from when it is first sent. Default 2 minutes.
     pub retry_total: Duration,
+    /// The longest that the pause before the second try may be; it doubles with every try. Each pause is a random part of
+    /// it. Default 100 milliseconds.
+    pub retry_pause: Duration,
+    /// The longest pause of our own choosing. Default 30 seconds.
+    pub retry_pause_most: Duration,
+    /// Tries beyond their first that all requests to one host may make in a row (H25). One comes back every second, and one
+    /// for every two requests that are answered; who finds none left waits for it. Default 40.
+    pub retry_budget: u32,
     /// The longest `Retry-After` that is waited for (H8). Default 60 seconds.
     pub retry_after: Duration,
     /// Time to connect, TLS included. Default 10 seconds.
     pub connect: Duration,
-    /// Time from a request to the head of its answer. Default 60 seconds.
+    /// Time from a request, or from the end of its body, to the head of its answer; also the longest that a body's source
+    /// may have nothing to send. Default 60 seconds.
     pub first_byte: Duration,
-    /// Time between two chunks of a body. Default 30 seconds.
+    /// Time between two chunks of an answer's body, and (on Linux) between two signs that what was sent arrives. Default
+    /// 30 seconds.
     pub idle: Duration,
-    /// Bytes that a body must bring in each `slow_window` of waiting for it, or it counts as stalled (H11). Default 60 KiB.
+    /// Bytes that a body must bring in each `slow_window` of waiting for it, or that must go out of one in as much waiting
+    /// for the other side, or it counts as stalled (H11). Default 60 KiB.
     pub slow_bytes: u64,
     /// See `slow_bytes`. Default 60 seconds.
     pub slow_window: Duration,
-    /// Requests in flight to one host. Default 8.
+    /// Requests in flight to one host: sent, and not answered yet; so many again whose bodies are streamed. Default 8.
     pub concurrent_requests: usize,
+    /// Requests to one host whose answers are not read to their end: in HTTP/1, as many connections. Who finds no room waits
+    /// for it as long as for a first byte. Default 100.
+    pub connections: usize,
+    /// Different warnings of one registry that are passed on. Default 16.
+    pub warnings: usize,
+    /// Bytes of the warnings of one answer that are looked at. Default 4,096, which is what the spec allows.
+    pub warning_bytes: usize,
     /// Layers fetched or sent at the same time by one job. Default 3.
     pub concurrent_layers: usize,
     /// Bytes of an upload that are held in memory to be sent again: the largest chunk that is not streamed. Default 8 MiB.
@@ -113,12 +132,18 @@ impl Default for Limits {
             resume_tries: 5,
             retry_total: Duration::from_secs(120),
             retry_after: Duration::from_secs(60),
+            retry_pause: Duration::from_millis(100),
+            retry_pause_most: Duration::from_secs(30),
+            retry_budget: 40,
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(60),
             idle: Duration::from_secs(30),
             slow_bytes: 60 * KIB,
             slow_window: Duration::from_secs(60),
             concurrent_requests: 8,
+            connections: 100,
+            warnings: 16,
+            warning_bytes: 4_096,
             concurrent_layers: 3,
             chunk: 8 * MIB,
             monolithic_put: 64 * MIB,

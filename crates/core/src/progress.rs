@@ -3,6 +3,7 @@
 //! Bytes are counted where they pass, not in backends; an observer is told, and decides nothing.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use gantri_spec::Descriptor;
 
@@ -33,8 +34,16 @@ pub enum Event<'a> {
     Mounted(&'a Descriptor),
     /// It is done and verified.
     Finished(&'a Descriptor),
-    /// The user should know this; the job goes on.
+    /// The user should know this; the job goes on. It may quote what a registry says, and must be made harmless before it
+    /// is shown.
     Notice(&'a str),
+    /// A registry asks to be left alone for a while, and so it is.
+    Waiting {
+        /// Its host.
+        host: &'a str,
+        /// For how long, from now.
+        pause: Duration,
+    },
 }
 
 /// Hears nothing.

@@ -36,14 +36,15 @@ pub use gantri_server as server;
 pub use gantri_spec as spec;
 pub use gantri_store as store;
 
-pub use client::{Client, ClientBuilder, Extent, Mounted, Pulled};
+pub use client::{Client, ClientBuilder, Mounted, Pulled};
 pub use gantri_core::error::display_untrusted;
 pub use gantri_core::{
     BlobBody, BlobReader, BlobUpload, ByteStream, Discover, Error, ErrorKind, Event, Limits, Manage, Memory,
     MissingChildren, NoObserver, Observer, Pull, PullExt, Push, PutManifest, Registry, Result,
 };
 pub use gantri_image::{
-    Action, Artifact, Copied, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked, UnpackedArtifact,
+    Action, Artifact, Copied, Extent, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked,
+    UnpackedArtifact,
 };
 pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};

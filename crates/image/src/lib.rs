@@ -67,7 +67,7 @@ pub mod unpack;
 pub use artifact::{Artifact, UnpackedArtifact, unpack_artifact};
 pub use attach::attach;
 pub use build::{ImageBuilder, Layer, PackOptions};
-pub use copy::{CopyItem, CopyOptions, Foreign, Platforms, Referrers, copy, plan};
+pub use copy::{CopyItem, CopyOptions, Extent, Foreign, Platforms, Referrers, copy, plan};
 pub use place::Place;
 pub use plan::{Action, Copied, Plan, Step, Tally};
 pub use pull::{PullOptions, pull};

@@ -1,20 +1,22 @@
 //! From what the user says about a registry to a [`Remote`]. Nothing is sent, resolved or read here; all checks are in
 //! [`RemoteBuilder::build`].
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
 use gantri_spec::Host;
-use http::header::HeaderValue;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderValue};
 use url::Url;
 
-use crate::auth::{Authorizer, Credential, Credentials};
+use crate::auth::{Authorizer, Credential, Credentials, Secret};
 use crate::habits::Habits;
 use crate::http::policy::{Side, Supplier};
-use crate::http::{Dial, HttpClient, HyperClient, Resolve, SystemResolver, Tcp};
+use crate::http::{Dial, HttpClient, HyperClient, OwnHeaders, Pin, Proxies, Resolve, Route, Tls, checked};
 use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
-use crate::transport::Transport;
+use crate::transport::{Paced, Parts, Throttle, Transport};
 use crate::upload::Lessons;
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
@@ -23,17 +25,22 @@ use crate::upload::Lessons;
 pub struct RemoteBuilder {
     host: Host,
     plain_http: PlainHttp,
-    http_version: HttpVersion,
     credentials: Arc<dyn Credentials>,
     trusted_realms: Vec<Host>,
     strict_realm: bool,
     limits: Limits,
     user_agent: String,
     page_size: Option<u32>,
-    resolver: Arc<dyn Resolve>,
-    dialer: Arc<dyn Dial>,
+    api_root: String,
+    headers: Vec<(String, Secret)>,
+    route: Route,
     http_client: Option<Arc<dyn HttpClient>>,
+    throttle: Option<Throttle>,
+    retry_statuses: Vec<StatusCode>,
+    observer: Arc<dyn Observer>,
 }
+
+const DEFAULT_API_ROOT: &str = "/v2";
 
 /// Whether a registry is spoken to without TLS. A failed https never falls back to http (A13).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -68,16 +75,19 @@ impl RemoteBuilder {
         Self {
             host,
             plain_http: PlainHttp::default(),
-            http_version: HttpVersion::default(),
             credentials: Arc::new(Credential::Anonymous),
             trusted_realms: Vec::new(),
             strict_realm: false,
             limits: Limits::default(),
             user_agent: concat!("gantri/", env!("CARGO_PKG_VERSION")).to_owned(),
             page_size: None,
-            resolver: Arc::new(SystemResolver),
-            dialer: Arc::new(Tcp),
+            api_root: DEFAULT_API_ROOT.to_owned(),
+            headers: Vec::new(),
+            route: Route::default(),
             http_client: None,
+            throttle: None,
+            retry_statuses: Vec::new(),
+            observer: Arc::new(NoObserver),
         }
     }
 
@@ -89,7 +99,7 @@ impl RemoteBuilder {
 
     /// Says which HTTP is spoken. Default: what TLS negotiates, else HTTP/1.1.
     pub fn http_version(mut self, version: HttpVersion) -> Self {
-        self.http_version = version;
+        self.route.version = version;
         self
     }
 
@@ -137,27 +147,83 @@ impl RemoteBuilder {
 
     /// Finds addresses through this instead of the system's resolver. What it finds is checked all the same.
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
-        self.resolver = resolver;
+        self.route.resolver = resolver;
         self
     }
 
     /// Connects through this instead of TCP; TLS goes on top of it all the same.
     pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
-        self.dialer = dialer;
+        self.route.dialer = dialer;
         self
     }
 
-    /// Sends through this instead of the built-in client. HTTP version, resolver, dialer and the limit on connecting are
-    /// then its business.
+    /// Takes this host to be at this address, whatever a resolver says, and whatever kind of address it is: the registry
+    /// itself, or one that it leads to. A host without a port is meant on every port; port 0 of the address is the URL's
+    /// own. May be called again, for another host or another address of the same one. A proxy that resolves names itself
+    /// does not hear of it.
+    pub fn resolve_to(mut self, host: Host, to: SocketAddr) -> Self {
+        self.route.pins.push(Pin { host, to });
+        self
+    }
+
+    /// Says whom to trust and who to be in TLS. Default: the system's roots, and nobody.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.route.tls = tls;
+        self
+    }
+
+    /// Says what goes through proxies. Default: nothing; the environment is not asked.
+    pub fn proxies(mut self, proxies: Arc<Proxies>) -> Self {
+        self.route.proxies = proxies;
+        self
+    }
+
+    /// Says where the API stands, in place of `/v2`: `/v2/mirrors/hub`, or wherever a gateway has put it. What the registry
+    /// itself says of locations, pages and redirects is taken as it says it.
+    pub fn api_root(mut self, path: impl Into<String>) -> Self {
+        self.api_root = path.into();
+        self
+    }
+
+    /// Sends this header with every request to the registry's own origin, and to no other. Its value is never printed. May be
+    /// called again; the same name twice is sent twice.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends through this instead of the built-in client. HTTP version, resolver, dialer, TLS, proxies and the limit on
+    /// connecting are then its business.
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
         self.http_client = Some(client);
+        self
+    }
+
+    /// Keeps a pace together with all who were given a clone of it: requests at a time, the pauses that hosts ask for, and
+    /// the budget of tries, of this registry's host and of those that it leads to. Default: one of its own.
+    pub fn throttle(mut self, throttle: Throttle) -> Self {
+        self.throttle = Some(throttle);
+        self
+    }
+
+    /// Takes these statuses for passing troubles as well, beside 408, 429, 499, 500, 502 to 504 and 520 to 524: requests
+    /// that they answer are tried again where that is safe. How often and after which pauses is in [`Limits`].
+    pub fn retry_statuses(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.retry_statuses.extend(statuses);
+        self
+    }
+
+    /// Who hears of the registry's warnings, once each, and of the pauses that it asks for. Default: nobody.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
         self
     }
 
     /// The registry, ready to be asked. Nothing is sent before something is asked for.
     ///
     /// # Errors
-    /// `Config` if a page of no entries, or a user agent that can't be sent, was asked for.
+    /// `Config` if a page of no entries, a user agent or header that can't be sent or is not the user's to set, or an API
+    /// root that is no path was asked for.
     pub fn build(self) -> Result<Remote> {
         if self.page_size == Some(0) {
             return Err(Error::new(ErrorKind::Config, "page size 0: a page holds at least one entry"));
@@ -168,9 +234,14 @@ impl RemoteBuilder {
         let origin = origin(&self.host, self.plain_http)?;
         let side = Arc::new(Side::told_by(&origin));
         let limits = Arc::new(self.limits);
-        let http = self.http_client.unwrap_or_else(|| {
-            Arc::new(HyperClient::new(self.http_version, &limits, Arc::clone(&side), self.resolver, self.dialer))
-        });
+        let headers = headers(&self.headers)?;
+        let api_root = api_root(&self.api_root)?;
+        let http = match self.http_client {
+            Some(client) => client,
+            None => Arc::new(HyperClient::new(self.route, &limits, Arc::clone(&side))),
+        };
+        let http = OwnHeaders::over(http, headers);
+        let throttle = self.throttle.unwrap_or_else(|| Throttle::new(&limits));
         let supplier =
             Arc::new(Supplier { origin, realms: self.trusted_realms, strict_realm: self.strict_realm, side });
         let auth = Authorizer::new(
@@ -178,14 +249,34 @@ impl RemoteBuilder {
             Arc::clone(&supplier),
             self.plain_http,
             self.credentials,
-            Arc::clone(&http),
+            Arc::new(Paced::new(Arc::clone(&http), throttle.clone(), Arc::clone(&limits))),
             Arc::clone(&limits),
             user_agent.clone(),
         );
-        let transport = Transport::new(http, auth, Arc::clone(&limits), Arc::clone(&supplier), user_agent);
+        let transport = Transport::new(Parts {
+            http,
+            auth,
+            throttle,
+            limits: Arc::clone(&limits),
+            supplier: Arc::clone(&supplier),
+            user_agent,
+            retry_statuses: self.retry_statuses,
+            host: self.host.as_str().to_owned(),
+            observer: self.observer,
+        });
         let (habits, lessons, lines) = (Habits::default(), Lessons::default(), Lines::default());
         let page_size = self.page_size;
-        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size, habits, lessons, lines }))
+        Ok(Remote::of(Inner {
+            host: self.host,
+            supplier,
+            api_root,
+            transport,
+            limits,
+            page_size,
+            habits,
+            lessons,
+            lines,
+        }))
     }
 }
 
@@ -198,6 +289,26 @@ fn origin(host: &Host, plain_http: PlainHttp) -> Result<Url> {
     let scheme = if plain { "http" } else { "https" };
     Url::parse(&format!("{scheme}://{}/", host.authority()))
         .map_err(|error| Error::new(ErrorKind::Config, format!("host {}: no url", host.as_str())).with_source(error))
+}
+
+fn headers(told: &[(String, Secret)]) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in told {
+        let (name, value) = checked(name, value)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// A path, without the slash at its end.
+fn api_root(path: &str) -> Result<String> {
+    let fault = || Error::new(ErrorKind::Config, format!("api root {path:?}: no plain path from the root"));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~:@+".contains(&byte);
+    let has_dots = path.split('/').any(|part| matches!(part, "." | ".."));
+    if !path.starts_with('/') || path.contains("//") || has_dots || !path.bytes().all(is_plain) {
+        return Err(fault());
+    }
+    Ok(path.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]

@@ -10,15 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::try_unfold;
-use gantri_core::{ByteStream, Error, ErrorKind, Pull, Result, Retry};
+use gantri_core::{ByteStream, Error, ErrorKind, Pull, Result, Retry, Seams};
 use gantri_spec::wire::ContentRange;
 use gantri_spec::{ByteRange, Digest, RepositoryName};
 use http::StatusCode;
 use http::header::CONTENT_RANGE;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::remote::Remote;
-use crate::transport::{Response, backoff, roll};
+use crate::transport::{Attempt, Response};
 
 /// How long the end of a body is waited for once every byte is here (H11).
 const END_GRACE: Duration = Duration::from_millis(500);
@@ -44,7 +44,10 @@ pub(crate) struct Download {
     received: u64,
     /// Breaks in a row that brought next to nothing new.
     stalls: u32,
+    /// What asking for the rest has been through since then: breaks and tries are counted together (H25).
+    attempt: Attempt,
     mode: Mode,
+    seams: Seams,
 }
 
 /// One body, and what to make of it.
@@ -102,7 +105,19 @@ impl Download {
             let what = format!("{}: range past its end, at {size}", remote.blob_name(&repo, &digest));
             Error::new(ErrorKind::RangeInvalid, what)
         })?;
-        let mut download = Self { remote, repo, digest, size, left, body: None, received: 0, stalls: 0, mode };
+        let mut download = Self {
+            remote,
+            repo,
+            digest,
+            size,
+            left,
+            body: None,
+            received: 0,
+            stalls: 0,
+            attempt: Attempt::first(),
+            mode,
+            seams: Seams::default(),
+        };
         download.take_up(response, &content)?;
         Ok(download)
     }
@@ -110,6 +125,11 @@ impl Download {
     /// Bytes of the whole blob.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Where it is told of whether the bytes had to be joined of several answers (H6).
+    pub(crate) fn seams(&self) -> &Seams {
+        &self.seams
     }
 
     /// The bytes that were asked for, and an error if there are more or they can't be had.
@@ -192,15 +212,16 @@ impl Download {
         let fruitful = self.body.take().is_some_and(|part| part.gained >= progress);
         // A body that trickles makes progress too, for ever; only one that broke may start the count anew.
         if fruitful && error.kind() != ErrorKind::Timeout {
-            self.stalls = 0;
+            (self.stalls, self.attempt) = (0, Attempt::first());
         }
         self.stalls += 1;
+        self.attempt.broke_off();
         if self.stalls > self.remote.limits().resume_tries || error.kind() == ErrorKind::LimitExceeded {
             return Err(error);
         }
         tracing::debug!(digest = %self.digest, at = self.left.start, stalls = self.stalls, %error, "resuming");
         if self.stalls > 1 {
-            sleep(backoff(self.stalls - 1, roll())).await;
+            self.remote.transport().rest(self.stalls - 1).await;
         }
         Ok(())
     }
@@ -213,7 +234,7 @@ impl Download {
             Mode::Ranges => ByteRange::Span { start: self.left.start, end: self.left.end }.header(),
         };
         let partial = range.is_some();
-        match self.remote.blob_response(&self.repo, &self.digest, range).await {
+        match self.remote.blob_response_within(&self.repo, &self.digest, range, &mut self.attempt).await {
             Ok(response) => {
                 let content = Content::of(&response);
                 let asked = ByteRange::Span { start: self.left.start, end: self.left.end };
@@ -245,6 +266,9 @@ impl Download {
             Content::Part(range) if range.start == self.left.start && range.end == self.left.end => (0, false),
             Content::Part(_) | Content::Unclear => return self.distrust_ranges("another range"),
         };
+        if self.received > 0 {
+            self.seams.add();
+        }
         self.body = Some(Part { chunks: response.body, skip, longer, gained: 0 });
         Ok(())
     }

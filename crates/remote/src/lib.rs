@@ -67,5 +67,8 @@ mod upload;
 pub use self::auth::{Credential, Credentials, Secret};
 pub use self::builder::{HttpVersion, PlainHttp, RemoteBuilder};
 pub use self::check::Ping;
-pub use self::http::{Body, Connection, Destination, Dial, HttpClient, Resolve, SendError, SendErrorKind};
+pub use self::http::{
+    Body, Connection, Destination, Dial, HttpClient, Pem, Proxies, Proxy, Resolve, SendError, SendErrorKind, Tls,
+};
 pub use self::remote::Remote;
+pub use self::transport::{RateLimit, Throttle};

@@ -11,26 +11,13 @@ use http::header::{ACCEPT, CONTENT_RANGE};
 use crate::download::Download;
 use crate::manifest::{self, DIGEST_HEADER};
 use crate::remote::Remote;
-use crate::transport::{Bound, Request, Response};
+use crate::transport::{Attempt, Bound, Request, Response};
 
 #[async_trait]
 impl Pull for Remote {
     /// One HEAD; a GET as well if the registry can't answer HEAD, or leaves digest, type or length out (M4).
     async fn resolve_manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<Descriptor> {
-        let what = self.manifest_name(repo, at);
-        let endpoint = Endpoint::ResolveManifest { repo: repo.clone(), at: at.clone() };
-        let mut request = self.manifest_request(&endpoint, &what);
-        match self.transport().send(&mut request).await {
-            Ok(response) if response.is_web_page() => Err(response.not_a_registry(&what).await),
-            Ok(response) => match manifest::of_head(&response, at).map_err(|error| error.during(&what))? {
-                Some(descriptor) => Ok(descriptor),
-                None => self.manifest(repo, at).await.map(|manifest| manifest.descriptor().clone()),
-            },
-            Err(error) if cannot_head(&error) => {
-                self.manifest(repo, at).await.map(|manifest| manifest.descriptor().clone())
-            }
-            Err(error) => Err(error),
-        }
+        self.resolve_manifest_within(repo, at, &mut Attempt::first()).await
     }
 
     async fn manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<RawManifest> {
@@ -64,7 +51,8 @@ impl Pull for Remote {
         }
         let download = Download::open(self.clone(), repo.clone(), digest.clone(), range).await?;
         let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), download.size());
-        Ok(BlobReader::new(descriptor, range, download.into_stream()))
+        let seams = download.seams().clone();
+        Ok(BlobReader::new(descriptor, range, download.into_stream()).with_seams(seams))
     }
 
     fn guards_content(&self) -> bool {
@@ -73,6 +61,29 @@ impl Pull for Remote {
 }
 
 impl Remote {
+    /// [`resolve_manifest`](Pull::resolve_manifest), as one of several requests that are tried again together.
+    pub(crate) async fn resolve_manifest_within(
+        &self,
+        repo: &RepositoryName,
+        at: &Selector,
+        attempt: &mut Attempt,
+    ) -> Result<Descriptor> {
+        let what = self.manifest_name(repo, at);
+        let endpoint = Endpoint::ResolveManifest { repo: repo.clone(), at: at.clone() };
+        let mut request = self.manifest_request(&endpoint, &what);
+        match self.transport().send_within(&mut request, attempt).await {
+            Ok(response) if response.is_web_page() => Err(response.not_a_registry(&what).await),
+            Ok(response) => match manifest::of_head(&response, at).map_err(|error| error.during(&what))? {
+                Some(descriptor) => Ok(descriptor),
+                None => self.manifest(repo, at).await.map(|manifest| manifest.descriptor().clone()),
+            },
+            Err(error) if cannot_head(&error) => {
+                self.manifest(repo, at).await.map(|manifest| manifest.descriptor().clone())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// A GET of a blob, or of the part that a `Range` header names.
     pub(crate) async fn blob_response(
         &self,
@@ -80,10 +91,21 @@ impl Remote {
         digest: &Digest,
         range: Option<String>,
     ) -> Result<Response> {
+        self.blob_response_within(repo, digest, range, &mut Attempt::first()).await
+    }
+
+    /// The same, as one of several that are tried again together.
+    pub(crate) async fn blob_response_within(
+        &self,
+        repo: &RepositoryName,
+        digest: &Digest,
+        range: Option<String>,
+        attempt: &mut Attempt,
+    ) -> Result<Response> {
         let what = self.blob_name(repo, digest);
         let endpoint = Endpoint::Blob { repo: repo.clone(), digest: digest.clone() };
         let mut request = self.request(&endpoint, &what).absent(ErrorKind::BlobUnknown).range(range);
-        let response = self.transport().send(&mut request).await?;
+        let response = self.transport().send_within(&mut request, attempt).await?;
         self.check_blob(response, digest, &what).await
     }
 

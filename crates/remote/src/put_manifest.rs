@@ -1,7 +1,7 @@
 //! Putting a manifest: its bytes as they are, its tags at once where the registry knows how (end-7b), and its place in the
 //! list of its subject's referrers where the registry keeps none.
 
-use gantri_core::{Error, ErrorKind, Pull, PutManifest, Result, Retry};
+use gantri_core::{Error, ErrorKind, PutManifest, Result, Retry};
 use gantri_spec::wire::Endpoint;
 use gantri_spec::{Algorithm, Digest, RawManifest, RepositoryName, Selector, Tag};
 use http::StatusCode;
@@ -10,8 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use crate::habits::Shown;
 use crate::manifest::confirm;
 use crate::remote::Remote;
-use crate::transport::{Replay, Response, is_passing};
-use crate::upload::rested;
+use crate::transport::{Attempt, Replay, Response};
 
 const SUBJECT_HEADER: HeaderName = HeaderName::from_static("oci-subject");
 const TAG_HEADER: HeaderName = HeaderName::from_static("oci-tag");
@@ -123,6 +122,13 @@ impl Remote {
         Ok((taken, subject))
     }
 
+    /// Whether this is about the way there and back, and not about the manifest. Where no connection could be made there was
+    /// no way there.
+    fn may_have_arrived(&self, error: &Error) -> bool {
+        let is_passing = error.status().is_none_or(|status| self.transport().is_passing(status));
+        error.retry() != Retry::Never && is_passing && error.kind() != ErrorKind::Connect
+    }
+
     /// One `PUT`; what it is called afterwards must be what was sent (H19). If its answer is lost, the registry is asked
     /// whether it has the manifest there before it is sent again (H18).
     pub(crate) async fn put_manifest_at(
@@ -142,30 +148,25 @@ impl Remote {
             .header(CONTENT_TYPE, content_type)
             .bytes(manifest.bytes().clone())
             .replay(Replay::Never);
-        let mut tries = 1;
+        let (mut tries, mut looks) = (1, Attempt::first());
         loop {
             let error = match self.transport().send(&mut request).await {
                 Ok(response) => return Answer::of(&response, manifest).map_err(|error| error.during(&what)),
-                Err(error) if !may_have_arrived(&error) => return Err(too_large(error, manifest, &what)),
+                Err(error) if !self.may_have_arrived(&error) => return Err(too_large(error, manifest, &what)),
                 Err(error) => error,
             };
-            match self.resolve_manifest(repo, &at).await {
+            match self.resolve_manifest_within(repo, &at, &mut looks).await {
                 Ok(found) if found.digest == *manifest.digest() => return Ok(Answer::default()),
                 // Who does not answer that either is away: its own tries are enough (H25).
                 Err(away) if away.retry() != Retry::Never => return Err(error),
                 _ => {}
             }
-            if tries >= self.limits().request_tries || !rested(&error, tries - 1, self.limits()).await {
+            if tries >= self.limits().request_tries || !self.transport().rest_after(&error, tries).await {
                 return Err(if tries > 1 { error.during(format_args!("{tries} tries")) } else { error });
             }
             tries += 1;
         }
     }
-}
-
-/// Whether this is about the way there and back, and not about the manifest.
-fn may_have_arrived(error: &Error) -> bool {
-    error.retry() != Retry::Never && error.status().is_none_or(is_passing)
 }
 
 /// What a registry said of a manifest that it took; nothing if its answer was lost.

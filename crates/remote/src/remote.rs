@@ -14,7 +14,7 @@ use crate::habits::Habits;
 use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
-use crate::transport::{Request, Response, Transport};
+use crate::transport::{RateLimit, Request, Response, Transport};
 use crate::upload::Lessons;
 
 /// A registry behind HTTP.
@@ -34,6 +34,8 @@ pub struct Remote(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) supplier: Arc<Supplier>,
+    /// The path that stands in place of `/v2`.
+    pub(crate) api_root: String,
     pub(crate) transport: Transport,
     pub(crate) limits: Arc<Limits>,
     pub(crate) page_size: Option<u32>,
@@ -53,6 +55,12 @@ impl Remote {
     /// The registry's host, as the user named it.
     pub fn host(&self) -> &Host {
         &self.0.host
+    }
+
+    /// How many requests the registry allows and how many are left, as it said last; `None` if it has said nothing of that.
+    /// Nothing is sent to find it out: Docker Hub says it with manifests.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.transport().rate_limit()
     }
 
     pub(crate) fn of(inner: Inner) -> Self {
@@ -86,7 +94,7 @@ impl Remote {
     }
 
     pub(crate) fn request(&self, endpoint: &Endpoint, what: impl Into<String>) -> Request {
-        Request::new(&self.0.supplier.origin, endpoint, what)
+        Request::new(&self.0.supplier.origin, &self.0.api_root, endpoint, what)
     }
 
     /// What errors call a manifest.

@@ -12,6 +12,7 @@ mod source;
 
 use std::time::Instant;
 
+use crate::guards;
 use crate::tool::Result;
 
 /// How a step ended well.
@@ -24,9 +25,10 @@ enum Done {
 
 type Step = fn() -> Result<Done>;
 
-const STEPS: [(&str, Step); 7] = [
+const STEPS: [(&str, Step); 8] = [
     ("fmt", cargo::fmt),
     ("sizes", sizes::sizes),
+    ("guards", || guards::fit().map(|guards| Done::Held(format!("{guards} guards stand where they are listed")))),
     ("deps", deps),
     ("clippy", cargo::clippy),
     ("test", cargo::test),

@@ -1,7 +1,7 @@
 //! A blob's bytes on their way into a registry, and whether they can be sent again.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -9,7 +9,7 @@ use futures_util::stream::{StreamExt, TryStreamExt, once};
 use gantri_spec::{ByteRange, Descriptor};
 
 use super::verify::measure;
-use super::{BlobReader, ByteStream, verify};
+use super::{BlobReader, ByteStream, Seams, verify};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What to upload.
@@ -22,9 +22,12 @@ pub struct BlobBody(Source);
 enum Source {
     Bytes(Bytes),
     Reopen(Arc<dyn Fn(u64) -> ByteStream + Send + Sync>),
-    Read(Arc<Open>),
+    Read(Arc<Open>, Opened),
     Once(Option<ByteStream>),
 }
+
+/// The seams of the reader that was opened last.
+type Opened = Arc<Mutex<Seams>>;
 
 type Open = dyn Fn(ByteRange) -> BoxFuture<'static, Result<BlobReader>> + Send + Sync;
 
@@ -41,7 +44,7 @@ impl BlobBody {
 
     /// A blob that is read from a registry whenever it is needed ([`body_of`](crate::registry::body_of)).
     pub fn read(open: impl Fn(ByteRange) -> BoxFuture<'static, Result<BlobReader>> + Send + Sync + 'static) -> Self {
-        Self(Source::Read(Arc::new(open)))
+        Self(Source::Read(Arc::new(open), Opened::default()))
     }
 
     /// A stream that can be read once.
@@ -62,9 +65,14 @@ impl BlobBody {
                 Ok(once(async move { Ok(bytes) }).boxed())
             }
             Source::Reopen(open) => Ok(open(offset)),
-            Source::Read(open) => {
-                let reader = open(from(offset));
-                Ok(once(async move { Ok(reader.await?.into_unverified()) }).try_flatten().boxed())
+            Source::Read(open, opened) => {
+                let (reader, opened) = (open(from(offset)), Arc::clone(opened));
+                let chunks = async move {
+                    let reader = reader.await?;
+                    *opened.lock().unwrap_or_else(PoisonError::into_inner) = reader.seams().clone();
+                    Ok(reader.into_unverified())
+                };
+                Ok(once(chunks).try_flatten().boxed())
             }
             Source::Once(stream) => opened_once(stream, offset),
         }
@@ -78,7 +86,7 @@ impl BlobBody {
     /// As [`open`](Self::open); the stream yields `SizeMismatch` and `DigestMismatch`.
     pub fn open_to_send(&mut self, descriptor: &Descriptor, offset: u64) -> Result<ByteStream> {
         match &self.0 {
-            Source::Read(open) => {
+            Source::Read(open, _) => {
                 let (reader, descriptor) = (open(from(offset)), descriptor.clone());
                 let chunks = async move {
                     let reader = reader.await?;
@@ -92,6 +100,14 @@ impl BlobBody {
             }
             _ if offset == 0 => Ok(verify(descriptor, self.open(0)?)),
             _ => Ok(measure(descriptor, offset, self.open(offset)?)),
+        }
+    }
+
+    /// Whether what was read since it was last opened had to be joined of several answers ([`Seams`]).
+    pub fn has_seams(&self) -> bool {
+        match &self.0 {
+            Source::Read(_, opened) => opened.lock().unwrap_or_else(PoisonError::into_inner).any(),
+            _ => false,
         }
     }
 
@@ -117,7 +133,7 @@ impl fmt::Debug for BlobBody {
         match &self.0 {
             Source::Bytes(bytes) => write!(f, "BlobBody({} bytes)", bytes.len()),
             Source::Reopen(_) => f.write_str("BlobBody(reopen)"),
-            Source::Read(_) => f.write_str("BlobBody(read)"),
+            Source::Read(..) => f.write_str("BlobBody(read)"),
             Source::Once(_) => f.write_str("BlobBody(once)"),
         }
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 pub use self::body::BlobBody;
-pub use self::reader::BlobReader;
+pub use self::reader::{BlobReader, Seams};
 pub use self::upload::{BlobUpload, UploadSession};
 pub use self::verify::verify;
 

@@ -1,6 +1,8 @@
 //! A blob, or a part of it, on its way out of a registry.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
@@ -21,12 +23,30 @@ pub struct BlobReader {
     range: ByteRange,
     raw: ByteStream,
     vouched: bool,
+    seams: Seams,
+}
+
+/// Whether a stream had to be joined of several answers: if it then turns out to be wrong, they may have been answers about
+/// different things, and one more read from the start may be right (H6). Clones speak of the same stream.
+#[derive(Clone, Debug, Default)]
+pub struct Seams(Arc<AtomicBool>);
+
+impl Seams {
+    /// Says that here is one.
+    pub fn add(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether there is one so far.
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl BlobReader {
     /// A reader over chunks as they come; `descriptor` is of the whole blob, `raw` holds just what `range` asks for.
     pub fn new(descriptor: Descriptor, range: ByteRange, raw: ByteStream) -> Self {
-        Self { descriptor, range, raw, vouched: false }
+        Self { descriptor, range, raw, vouched: false, seams: Seams::default() }
     }
 
     /// Says that a store verified these bytes when it wrote them, and keeps them where nobody else writes: a registry that
@@ -39,6 +59,16 @@ impl BlobReader {
     /// See [`vouched`](Self::vouched).
     pub fn is_vouched(&self) -> bool {
         self.vouched
+    }
+
+    /// Says who knows of the seams in these chunks. Without it there are none.
+    pub fn with_seams(self, seams: Seams) -> Self {
+        Self { seams, ..self }
+    }
+
+    /// Where the seams in these chunks are told of as they are read.
+    pub fn seams(&self) -> &Seams {
+        &self.seams
     }
 
     /// The same reader, with its chunks passed through `through`, which must not change them: to count them, say.

@@ -15,8 +15,8 @@ use crate::{BlobReader, Error, ErrorKind, Pull, Result, forward};
 ///
 /// * **By digest**, the mirrors are asked first, in their order, then the origin; the first who has it answers.
 /// * **Tags** are the origin's to say, for a mirror may be stale; what they name is then fetched by digest as above. That
-///   costs a request for the descriptor, and no mirror can pass off an old image as the newest. [`TagSource::Mirrors`] is
-///   the other choice.
+///   costs a request for the descriptor, and no mirror can pass off an old image as the newest. A mirror that is trusted
+///   to say what tags name is added as one that [serves them](Serves).
 /// * **Listings** are the origin's alone: a mirror knows but a part.
 /// * **Writes** go to the origin alone. What is deleted there may live on in a mirror, and is then still found by digest.
 ///
@@ -39,45 +39,67 @@ use crate::{BlobReader, Error, ErrorKind, Pull, Result, forward};
 #[derive(Debug)]
 pub struct Fallback<R> {
     origin: Arc<R>,
-    mirrors: Vec<Arc<dyn Pull>>,
-    tags: TagSource,
+    mirrors: Vec<Mirror>,
 }
 
-/// Who says what a tag names.
+#[derive(Clone, Debug)]
+struct Mirror {
+    registry: Arc<dyn Pull>,
+    serves: Serves,
+}
+
+/// What a mirror is asked for.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum TagSource {
-    /// The origin: always the newest, and nothing without the origin.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Serves {
+    /// Content, by its digest: nothing that it sends has to be believed.
     #[default]
-    Origin,
-    /// The first mirror that has the tag, else the origin: works while the origin is away, and may be stale.
-    Mirrors,
+    Digests,
+    /// What tags name, and no other content: it may be stale, and works while the origin is away.
+    Tags,
+    /// Both.
+    All,
+}
+
+impl Serves {
+    /// Whether it is asked for content by its digest.
+    pub fn digests(self) -> bool {
+        self != Self::Tags
+    }
+
+    /// Whether it is asked for what tags name.
+    pub fn tags(self) -> bool {
+        self != Self::Digests
+    }
 }
 
 impl<R> Fallback<R> {
     /// Only the origin, yet.
     pub fn new(origin: R) -> Self {
-        Self { origin: Arc::new(origin), mirrors: Vec::new(), tags: TagSource::default() }
+        Self { origin: Arc::new(origin), mirrors: Vec::new() }
     }
 
-    /// One mirror more, asked after those before it.
-    pub fn with_mirror(mut self, mirror: Arc<dyn Pull>) -> Self {
-        self.mirrors.push(mirror);
-        self
+    /// One mirror more, asked for content after those before it.
+    pub fn with_mirror(self, mirror: Arc<dyn Pull>) -> Self {
+        self.with_mirror_for(mirror, Serves::default())
     }
 
-    /// Lets `source` say what tags name.
-    pub fn with_tags_from(mut self, source: TagSource) -> Self {
-        self.tags = source;
+    /// One mirror more, asked for what it serves after those before it.
+    pub fn with_mirror_for(mut self, mirror: Arc<dyn Pull>, serves: Serves) -> Self {
+        self.mirrors.push(Mirror { registry: mirror, serves });
         self
     }
 
     /// The mirrors that have a say in what this names.
-    fn mirrors_for(&self, at: &Selector) -> &[Arc<dyn Pull>] {
-        match (at, self.tags) {
-            (Selector::Tag(_), TagSource::Origin) => &[],
-            _ => &self.mirrors,
+    fn mirrors_for(&self, at: &Selector) -> Vec<&dyn Pull> {
+        match at {
+            Selector::Tag(_) => self.mirrors_that(Serves::tags),
+            Selector::Digest(_) => self.mirrors_that(Serves::digests),
         }
+    }
+
+    fn mirrors_that(&self, fits: impl Fn(Serves) -> bool) -> Vec<&dyn Pull> {
+        self.mirrors.iter().filter(|mirror| fits(mirror.serves)).map(|mirror| &*mirror.registry).collect()
     }
 }
 
@@ -86,34 +108,37 @@ forward!(Fallback<R>, origin: Push, Discover, Manage);
 #[async_trait]
 impl<R: Pull> Pull for Fallback<R> {
     async fn resolve_manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<Descriptor> {
-        let mirrors = self.mirrors_for(at);
-        match first(mirrors, |mirror| mirror.resolve_manifest(repo, at)).await? {
+        match first(&self.mirrors_for(at), |mirror| mirror.resolve_manifest(repo, at)).await? {
             Some(found) => Ok(found),
             None => self.origin.resolve_manifest(repo, at).await,
         }
     }
 
     async fn manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<RawManifest> {
-        let mut at = at.clone();
-        // Without a mirror the origin can say it all in one request.
-        if self.mirrors_for(&at).is_empty() && !self.mirrors.is_empty() {
-            at = Selector::Digest(self.origin.resolve_manifest(repo, &at).await?.digest);
+        if let Some(found) = first(&self.mirrors_for(at), |mirror| mirror.manifest(repo, at)).await? {
+            return Ok(found);
         }
-        match first(&self.mirrors, |mirror| mirror.manifest(repo, &at)).await? {
+        // Those that could not be asked about a tag. Without any the origin can say it all in one request.
+        let rest = self.mirrors_that(|serves| !serves.tags());
+        let (Selector::Tag(_), false) = (at, rest.is_empty()) else { return self.origin.manifest(repo, at).await };
+        let at = Selector::Digest(self.origin.resolve_manifest(repo, at).await?.digest);
+        match first(&rest, |mirror| mirror.manifest(repo, &at)).await? {
             Some(found) => Ok(found),
             None => self.origin.manifest(repo, &at).await,
         }
     }
 
     async fn resolve_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<Descriptor> {
-        match first(&self.mirrors, |mirror| mirror.resolve_blob(repo, digest)).await? {
+        match first(&self.mirrors_that(Serves::digests), |mirror| mirror.resolve_blob(repo, digest)).await? {
             Some(found) => Ok(found),
             None => self.origin.resolve_blob(repo, digest).await,
         }
     }
 
     async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
-        relay::blob(self.mirrors.clone(), self.origin.clone(), repo, digest, range).await
+        let mirrors = self.mirrors.iter().filter(|mirror| mirror.serves.digests());
+        let mirrors = mirrors.map(|mirror| Arc::clone(&mirror.registry)).collect();
+        relay::blob(mirrors, self.origin.clone(), repo, digest, range).await
     }
 
     fn guards_content(&self) -> bool {
@@ -122,12 +147,12 @@ impl<R: Pull> Pull for Fallback<R> {
 }
 
 /// What the first mirror says that can; `None` if it is for the origin to say.
-async fn first<'a, T, F>(mirrors: &'a [Arc<dyn Pull>], ask: impl Fn(&'a dyn Pull) -> F) -> Result<Option<T>>
+async fn first<'a, T, F>(mirrors: &[&'a dyn Pull], ask: impl Fn(&'a dyn Pull) -> F) -> Result<Option<T>>
 where
     F: Future<Output = Result<T>>,
 {
     for mirror in mirrors {
-        match ask(&**mirror).await {
+        match ask(*mirror).await {
             Ok(found) => return Ok(Some(found)),
             Err(error) => pass_over(error)?,
         }

@@ -23,7 +23,7 @@ mod select;
 mod trace;
 mod traced;
 
-pub use self::fallback::{Fallback, TagSource};
+pub use self::fallback::{Fallback, Serves};
 pub use self::immutable::Immutable;
 pub use self::prefix::Prefix;
 pub use self::read_only::ReadOnly;

@@ -12,7 +12,7 @@ use futures_util::stream::{StreamExt, try_unfold};
 use gantri_spec::{ByteRange, Digest, RepositoryName};
 
 use super::fallback::pass_over;
-use crate::{BlobReader, ByteStream, Error, Pull, Result};
+use crate::{BlobReader, ByteStream, Error, Pull, Result, Seams};
 
 /// A reader of the blob at the first mirror that has it, else at the origin.
 pub(super) async fn blob(
@@ -27,9 +27,10 @@ pub(super) async fn blob(
     let reader = sources.open(range).await?;
     let descriptor = reader.descriptor().clone();
     let (size, reached) = (descriptor.size, range.start());
-    let relay = Relay { sources, range, size, reached, raw: reader.into_unverified() };
+    let seams = reader.seams().clone();
+    let relay = Relay { sources, range, size, reached, raw: reader.into_unverified(), seams: seams.clone() };
     let chunks = try_unfold(relay, |mut relay| async move { Ok(relay.next().await?.map(|chunk| (chunk, relay))) });
-    Ok(BlobReader::new(descriptor, range, chunks.boxed()))
+    Ok(BlobReader::new(descriptor, range, chunks.boxed()).with_seams(seams))
 }
 
 /// Where else the blob may be had.
@@ -64,6 +65,7 @@ struct Relay {
     /// The place in the blob of the next byte to come.
     reached: u64,
     raw: ByteStream,
+    seams: Seams,
 }
 
 impl Relay {
@@ -87,6 +89,7 @@ impl Relay {
         pass_over(error)?;
         tracing::debug!(digest = %self.sources.digest, at = self.reached, "the blob goes on elsewhere");
         self.raw = self.sources.open(rest).await?.into_unverified();
+        self.seams.add();
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gantri_core::filter::{Fallback, TagSource};
+use gantri_core::filter::{Fallback, Serves};
 use gantri_core::spec::{ByteRange, Digest, RepositoryName, Tag};
 use gantri_core::testkit::{Content, Fault, Flaky};
 use gantri_core::{BlobBody, ErrorKind, Manage, Memory, Pull, Push, Result};
@@ -155,18 +155,18 @@ async fn wrong_bytes_of_a_mirror_are_a_mismatch_and_nothing_is_kept() {
 }
 
 /// An origin whose tag has moved, and a mirror that has not heard of it.
-async fn stale() -> (Fallback<Arc<Flaky<Memory>>>, Arc<Flaky<Memory>>, Content) {
+async fn stale(serves: Serves) -> (Fallback<Arc<Flaky<Memory>>>, Arc<Flaky<Memory>>, Content) {
     let content = images("team/app");
     let mirror = holding(&content).await;
     let newer = holding(&content).await;
     newer.put_manifest(content.here(), &content.raw("two"), &[tag("v1")]).await.unwrap();
     let origin = Arc::new(Flaky::new(newer, |_, _| None));
-    (Fallback::new(origin.clone()).with_mirror(Arc::new(mirror)), origin, content)
+    (Fallback::new(origin.clone()).with_mirror_for(Arc::new(mirror), serves), origin, content)
 }
 
 #[tokio::test]
 async fn a_stale_mirror_does_not_say_what_a_tag_names() {
-    let (registry, origin, content) = stale().await;
+    let (registry, origin, content) = stale(Serves::Digests).await;
     let here = content.here();
     assert_eq!(registry.resolve_manifest(here, &at("v1")).await.unwrap().digest, content.digest("two"));
     assert_eq!(*registry.manifest(here, &at("v1")).await.unwrap().digest(), content.digest("two"));
@@ -176,14 +176,38 @@ async fn a_stale_mirror_does_not_say_what_a_tag_names() {
 
 #[tokio::test]
 async fn a_mirror_says_what_a_tag_names_if_it_is_told_to() {
-    let (registry, origin, content) = stale().await;
-    let registry = registry.with_tags_from(TagSource::Mirrors);
+    let (registry, origin, content) = stale(Serves::All).await;
     let here = content.here();
     assert_eq!(registry.resolve_manifest(here, &at("v1")).await.unwrap().digest, content.digest("one"));
     assert_eq!(*registry.manifest(here, &at("v1")).await.unwrap().digest(), content.digest("one"));
     assert_eq!(origin.calls(), Vec::<&str>::new());
     assert_eq!(kind(registry.manifest(here, &at("v9")).await), ErrorKind::ManifestUnknown);
     assert_eq!(origin.calls(), ["manifest"]);
+}
+
+#[tokio::test]
+async fn a_mirror_of_tags_is_asked_for_no_content() {
+    let (registry, origin, content) = stale(Serves::Tags).await;
+    let here = content.here();
+    assert_eq!(*registry.manifest(here, &at("v1")).await.unwrap().digest(), content.digest("one"));
+    assert_eq!(origin.calls(), Vec::<&str>::new());
+    registry.manifest(here, &content.at("one")).await.unwrap();
+    registry.resolve_blob(here, &content.digest("layer")).await.unwrap();
+    registry.blob(here, &content.digest("layer"), ByteRange::Full).await.unwrap();
+    assert_eq!(origin.calls(), ["manifest", "resolve_blob", "blob"]);
+}
+
+/// Each is asked for what it serves: the first for content, the second for tags and content.
+#[tokio::test]
+async fn a_tag_that_no_mirror_knows_is_the_origins_and_its_content_a_mirrors() {
+    let content = content();
+    let near = Arc::new(Flaky::new(holding(&content).await, |_, _| None));
+    let far = Arc::new(Flaky::new(Memory::new(), |_, _| None));
+    let origin = Arc::new(Flaky::new(holding(&content).await, |_, _| None));
+    let registry = Fallback::new(origin.clone()).with_mirror(near.clone()).with_mirror_for(far.clone(), Serves::All);
+    registry.manifest(&repo("team/app"), &at("v1")).await.unwrap();
+    assert_eq!((near.calls(), far.calls()), (vec!["manifest"], vec!["manifest"]));
+    assert_eq!(origin.calls(), ["resolve_manifest"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use gantri_core::filter::{Fallback, Immutable, Prefix, ReadOnly, Select, TagSource, Trace};
+use gantri_core::filter::{Fallback, Immutable, Prefix, ReadOnly, Select, Serves, Trace};
 use gantri_core::spec::{Algorithm, Descriptor, Digest, RawManifest, RepositoryName, Tag};
 use gantri_core::testkit::Content;
 use gantri_core::testkit::{Feature, Profile, Subject};
@@ -66,12 +66,12 @@ registry_suite! {
 }
 
 registry_suite! {
-    fallback_with_all_in_the_mirror => async { mirrored(TagSource::Origin) };
+    fallback_with_all_in_the_mirror => async { mirrored(Serves::Digests) };
     profile: READABLE;
 }
 
 registry_suite! {
-    fallback_with_tags_of_the_mirror => async { mirrored(TagSource::Mirrors) };
+    fallback_with_tags_of_the_mirror => async { mirrored(Serves::All) };
     profile: READABLE;
 }
 
@@ -101,9 +101,9 @@ async fn holding<const N: usize>(names: [&str; N]) -> Memory {
 }
 
 /// What is put goes to origin and mirror alike. A mirror keeps what its origin has removed, so this is for reading.
-fn mirrored(tags: TagSource) -> Subject {
+fn mirrored(serves: Serves) -> Subject {
     let (origin, mirror) = (Memory::new(), Memory::new());
-    let registry = Fallback::new(origin.clone()).with_mirror(Arc::new(mirror.clone())).with_tags_from(tags);
+    let registry = Fallback::new(origin.clone()).with_mirror_for(Arc::new(mirror.clone()), serves);
     Subject::new(ReadOnly::new(registry)).seeded_by(Both(origin, mirror))
 }
 

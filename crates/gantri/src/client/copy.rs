@@ -8,41 +8,12 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use gantri_core::{Error, ErrorKind, Result};
-use gantri_image::{Copied, CopyItem, CopyOptions, Foreign, Place, Plan, Platforms, Referrers, copy, plan};
+use gantri_image::{Copied, CopyItem, CopyOptions, Extent, Place, Plan, Platforms, copy, plan};
 use gantri_spec::{Descriptor, Reference, Selector, Tag};
 
 use super::Client;
 use super::places::{Opened, Store};
 use crate::location::Location;
-
-/// What of an image is copied. By default the whole of it, and nothing that refers to it.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Extent {
-    /// Which images of an index.
-    pub platforms: Platforms,
-    /// Whether what refers to it comes along.
-    pub referrers: Referrers,
-    /// Whether layers come along that are not to be handed on.
-    pub foreign: Foreign,
-}
-
-impl Extent {
-    /// Says which images of an index are meant.
-    pub fn platforms(self, platforms: Platforms) -> Self {
-        Self { platforms, ..self }
-    }
-
-    /// Says whether what refers to the image comes along.
-    pub fn referrers(self, referrers: Referrers) -> Self {
-        Self { referrers, ..self }
-    }
-
-    /// Says whether layers come along that are not to be handed on.
-    pub fn foreign(self, foreign: Foreign) -> Self {
-        Self { foreign, ..self }
-    }
-}
 
 impl Client {
     /// Copies each image from its first location to its second, many at once, and what they share once; says what became of
@@ -148,12 +119,7 @@ impl Client {
     }
 
     fn copy_options(&self, extent: &Extent) -> CopyOptions {
-        CopyOptions::default()
-            .limits(self.limits.clone())
-            .observer(Arc::clone(&self.observer))
-            .platforms(extent.platforms.clone())
-            .referrers(extent.referrers)
-            .foreign(extent.foreign)
+        CopyOptions::default().limits(self.limits.clone()).observer(Arc::clone(&self.observer)).extent(extent.clone())
     }
 }
 

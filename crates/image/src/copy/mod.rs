@@ -74,6 +74,35 @@ pub enum Foreign {
     Bring,
 }
 
+/// What of an image is copied. By default the whole of it, and nothing that refers to it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Extent {
+    /// Which images of an index.
+    pub platforms: Platforms,
+    /// Whether what refers to it comes along.
+    pub referrers: Referrers,
+    /// Whether layers come along that are not to be handed on.
+    pub foreign: Foreign,
+}
+
+impl Extent {
+    /// Says which images of an index are meant.
+    pub fn platforms(self, platforms: Platforms) -> Self {
+        Self { platforms, ..self }
+    }
+
+    /// Says whether what refers to the image comes along.
+    pub fn referrers(self, referrers: Referrers) -> Self {
+        Self { referrers, ..self }
+    }
+
+    /// Says whether layers come along that are not to be handed on.
+    pub fn foreign(self, foreign: Foreign) -> Self {
+        Self { foreign, ..self }
+    }
+}
+
 /// How things are copied.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -82,23 +111,13 @@ pub struct CopyOptions {
     pub limits: Limits,
     /// Hears of each blob and manifest.
     pub observer: Arc<dyn Observer>,
-    /// Which images of an index are meant.
-    pub platforms: Platforms,
-    /// Whether referrers come along.
-    pub referrers: Referrers,
-    /// Whether foreign layers come along.
-    pub foreign: Foreign,
+    /// What of each item is meant.
+    pub extent: Extent,
 }
 
 impl Default for CopyOptions {
     fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            observer: Arc::new(NoObserver),
-            platforms: Platforms::default(),
-            referrers: Referrers::default(),
-            foreign: Foreign::default(),
-        }
+        Self { limits: Limits::default(), observer: Arc::new(NoObserver), extent: Extent::default() }
     }
 }
 
@@ -119,19 +138,9 @@ impl CopyOptions {
         Self { observer, ..self }
     }
 
-    /// Sets which images of an index are meant.
-    pub fn platforms(self, platforms: Platforms) -> Self {
-        Self { platforms, ..self }
-    }
-
-    /// Sets whether referrers come along.
-    pub fn referrers(self, referrers: Referrers) -> Self {
-        Self { referrers, ..self }
-    }
-
-    /// Sets whether foreign layers come along.
-    pub fn foreign(self, foreign: Foreign) -> Self {
-        Self { foreign, ..self }
+    /// Sets what of each item is meant.
+    pub fn extent(self, extent: Extent) -> Self {
+        Self { extent, ..self }
     }
 }
 

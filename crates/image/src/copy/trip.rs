@@ -12,7 +12,7 @@ use gantri_spec::{Descriptor, Digest, MediaType, RawManifest, RepositoryName, Se
 use tokio::sync::Semaphore;
 
 use super::subset::{self, Root};
-use super::{CopyItem, CopyOptions, Foreign, Platforms, Referrers, referrers};
+use super::{CopyItem, CopyOptions, Extent, Foreign, Platforms, Referrers, referrers};
 use crate::flight::Flights;
 use crate::graph::{Graph, Node};
 use crate::place::{Place, RegistryId};
@@ -98,7 +98,7 @@ impl<'a> Trip<'a> {
     }
 
     async fn begin(&self) -> Result<()> {
-        let CopyOptions { platforms, limits, .. } = self.job.options;
+        let CopyOptions { extent: Extent { platforms, .. }, limits, .. } = self.job.options;
         let root = subset::root(&self.item.source, &self.item.at, platforms, limits);
         let (root, tagged) = match platforms {
             // Each side is asked while the other answers: where all is there, that is the whole copy.
@@ -136,7 +136,7 @@ impl<'a> Trip<'a> {
 
     /// Puts the first manifest and its tags, when all that is below it is there.
     async fn finish(&self, root: &RawManifest, is_here: bool, missing: &[Tag]) -> Result<()> {
-        if self.job.options.referrers == Referrers::Follow {
+        if self.job.options.extent.referrers == Referrers::Follow {
             if !is_here {
                 self.put(root, &[]).await?;
             }
@@ -262,7 +262,7 @@ impl<'a> Trip<'a> {
     async fn blob(&self, blob: &Descriptor, turn: Turn) -> Result<()> {
         let CopyItem { source, target, .. } = self.item;
         let is_foreign = blob.media_type.is_nondistributable();
-        if is_foreign && self.job.options.foreign == Foreign::Leave {
+        if is_foreign && self.job.options.extent.foreign == Foreign::Leave {
             return Ok(());
         }
         let action = match self.job.transfers.bring(blob, Supply::Place(source.clone()), target, turn).await {
@@ -346,7 +346,7 @@ impl<'a> Trip<'a> {
     }
 
     fn passed(&self, manifest: &Descriptor) {
-        if self.job.options.referrers == Referrers::Follow {
+        if self.job.options.extent.referrers == Referrers::Follow {
             self.seen().manifests.push(manifest.digest.clone());
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use gantri_core::{BlobBody, Discover, ErrorKind, Limits, Memory, Pull, Push, Registry};
-use gantri_image::{Copied, CopyItem, CopyOptions, Foreign, Place, Platforms, Referrers, copy, plan};
+use gantri_image::{Copied, CopyItem, CopyOptions, Extent, Foreign, Place, Platforms, Referrers, copy, plan};
 use gantri_spec::{
     Descriptor, Digest, ImageManifest, Index, Manifest, MediaType, RawManifest, RepositoryName, Selector,
 };
@@ -265,7 +265,7 @@ async fn a_subset_of_platforms_is_a_new_index_with_what_attests_to_them() {
     let whole = put(&memory, &index.to_raw(), &["v1"]).await;
     let wanted = |platforms: &[&str]| {
         let platforms = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
-        CopyOptions::default().platforms(Platforms::Only(platforms))
+        CopyOptions::default().extent(Extent::default().platforms(Platforms::Only(platforms)))
     };
     let source = Spy::new(memory);
 
@@ -308,7 +308,7 @@ async fn referrers_come_along_and_theirs_and_the_tag_moves_last() {
     let at = Selector::Digest(signature.digest().clone());
     assert_eq!(left.manifest(&elsewhere(), &at).await.unwrap_err().kind(), ErrorKind::ManifestUnknown);
 
-    let follow = CopyOptions::default().referrers(Referrers::Follow);
+    let follow = CopyOptions::default().extent(Extent::default().referrers(Referrers::Follow));
     copy_v1(&source, &followed, &follow).await.unwrap();
     assert_eq!(followed.calls().last().unwrap(), &format!("put_manifest {}", root.digest()));
     for manifest in [&signature, &about_signature, &of_root, &root] {
@@ -330,7 +330,9 @@ async fn a_false_referrer_is_left_out() {
     let other = put_image(&memory, &["other"], &[]).await;
     let source = Spy::new(memory).listing(image.digest(), vec![other.descriptor().clone(), image.descriptor().clone()]);
     let target = target();
-    copy_v1(&source, &target, &CopyOptions::default().referrers(Referrers::Follow)).await.unwrap();
+    copy_v1(&source, &target, &CopyOptions::default().extent(Extent::default().referrers(Referrers::Follow)))
+        .await
+        .unwrap();
     let at = Selector::Digest(other.digest().clone());
     assert_eq!(target.manifest(&elsewhere(), &at).await.unwrap_err().kind(), ErrorKind::ManifestUnknown);
 }
@@ -348,7 +350,10 @@ async fn foreign_layers_are_left_or_brought() {
         let config = put_blob(&memory, MediaType::OCI_CONFIG, "config").await;
         let image = put(&memory, &ImageManifest::new(config, vec![layer]).to_raw(), &["v1"]).await;
         let target = target();
-        let copied = copy_v1(&Spy::new(memory), &target, &CopyOptions::default().foreign(foreign)).await.unwrap();
+        let copied =
+            copy_v1(&Spy::new(memory), &target, &CopyOptions::default().extent(Extent::default().foreign(foreign)))
+                .await
+                .unwrap();
         assert_eq!((copied.sent.count, at_target(&target, tag()).await), (sent, image), "{foreign:?} {is_held}");
     }
 }

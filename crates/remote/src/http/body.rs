@@ -56,6 +56,14 @@ impl Body {
         matches!(self.0, Kind::Stream { .. })
     }
 
+    /// The bytes that lie in memory, if there are any.
+    pub(crate) fn into_bytes(self) -> Option<Bytes> {
+        match self.0 {
+            Kind::Bytes(bytes) => Some(bytes),
+            Kind::Empty | Kind::Stream { .. } => None,
+        }
+    }
+
     /// The chunks.
     pub fn into_stream(self) -> ByteStream {
         match self.0 {

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::connect::{ConnectTimeout, ResolveError};
 use super::race::Unreachable;
+use super::tunnel::ProxyError;
 use super::{SendError, SendErrorKind};
 
 /// Why a request got no answer.
@@ -26,7 +27,7 @@ pub(super) fn of_body(error: hyper::Error) -> Error {
 
 /// The error for an answer that never came.
 pub(crate) fn told(error: SendError, url: &Url) -> Error {
-    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let authority = authority(url);
     let (kind, retry, hint) = match error.kind() {
         SendErrorKind::Resolve | SendErrorKind::Connect => (ErrorKind::Connect, Retry::Backoff, None),
         SendErrorKind::Refused => {
@@ -38,15 +39,20 @@ pub(crate) fn told(error: SendError, url: &Url) -> Error {
                 format!("if {authority} is meant to be reached without tls, allow plain http for it (--plain-http)");
             (ErrorKind::Connect, Retry::Never, Some(hint))
         }
+        SendErrorKind::Proxy => (ErrorKind::Connect, Retry::Backoff, None),
+        SendErrorKind::ProxyDenied => {
+            let hint = format!("check the proxy and who asks it, or let {authority} go past it (NO_PROXY)");
+            (ErrorKind::Connect, Retry::Never, Some(hint))
+        }
         SendErrorKind::Forbidden => (ErrorKind::Protocol, Retry::Never, None),
         SendErrorKind::Timeout => (ErrorKind::Timeout, Retry::Backoff, None),
-        SendErrorKind::Closed => (ErrorKind::Unavailable, Retry::Backoff, None),
+        SendErrorKind::Closed | SendErrorKind::Unsent => (ErrorKind::Unavailable, Retry::Backoff, None),
         SendErrorKind::NotHttp => {
             (ErrorKind::NotARegistry, Retry::Never, Some(format!("check that {authority} is a registry, and its port")))
         }
         SendErrorKind::Request => (ErrorKind::Config, Retry::Never, None),
     };
-    let mut told = Error::new(kind, format!("{}://{authority}: {error}", url.scheme())).with_retry(retry);
+    let mut told = at(Error::new(kind, error.to_string()), url).with_retry(retry);
     if let Some(hint) = hint {
         told = told.with_hint(hint);
     }
@@ -56,10 +62,23 @@ pub(crate) fn told(error: SendError, url: &Url) -> Error {
     }
 }
 
+/// The same error, and at which host.
+pub(crate) fn at(error: Error, url: &Url) -> Error {
+    error.during(format_args!("{}://{}", url.scheme(), authority(url)))
+}
+
+fn authority(url: &Url) -> &str {
+    &url[url::Position::BeforeHost..url::Position::AfterPort]
+}
+
 fn kind(error: &(dyn StdError + 'static), connecting: bool) -> SendErrorKind {
     let mut kind = if connecting { SendErrorKind::Connect } else { SendErrorKind::Closed };
     let mut at = Some(error);
     while let Some(error) = at {
+        if let Some(error) = error.downcast_ref::<ProxyError>() {
+            // What it met with in turn is not about the registry.
+            return if error.may_pass() { SendErrorKind::Proxy } else { SendErrorKind::ProxyDenied };
+        }
         // The innermost that says something decides.
         kind = told_by(error).unwrap_or(kind);
         at = cause(error);
@@ -90,6 +109,9 @@ fn told_by(error: &(dyn StdError + 'static)) -> Option<SendErrorKind> {
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         return of_hyper(error);
     }
+    if let Some(error) = error.downcast_ref::<h2::Error>() {
+        return of_h2(error);
+    }
     match error.downcast_ref::<io::Error>()?.kind() {
         io::ErrorKind::ConnectionRefused => Some(SendErrorKind::Refused),
         io::ErrorKind::TimedOut => Some(SendErrorKind::Timeout),
@@ -112,9 +134,19 @@ fn of_hyper(error: &hyper::Error) -> Option<SendErrorKind> {
         Some(SendErrorKind::Request)
     } else if error.is_timeout() {
         Some(SendErrorKind::Timeout)
+    } else if error.is_canceled() {
+        // It never left: the connection was found to be closed first (H23).
+        Some(SendErrorKind::Unsent)
     } else {
         None
     }
+}
+
+/// A stream that the other side refuses, or that a GOAWAY leaves out of those it will still answer, was not acted upon
+/// (RFC 9113, 6.8 and 8.7). Of every other end of a stream nobody knows.
+fn of_h2(error: &h2::Error) -> Option<SendErrorKind> {
+    let turned_away = error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM));
+    (error.is_remote() && turned_away).then_some(SendErrorKind::Unsent)
 }
 
 /// The next error inside. `io::Error` hides the one it wraps from `source`, and shows that one's source instead.

@@ -11,17 +11,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 use gantri_core::{ByteStream, Limits};
-use http::header::EXPECT;
+use http::StatusCode;
+use http::header::{EXPECT, PROXY_AUTHORIZATION};
 use http_body_util::BodyDataStream;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connect;
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::connect::{Admission, Connector, Peer, Timed};
-use super::dial::{Dial, Resolve};
+use super::connect::{Admission, Connector, Peer, Pin, Timed, Ways};
+use super::dial::{Dial, Resolve, SystemResolver, Tcp};
 use super::policy::{AddressClass, Side, may_connect};
-use super::tls::LazyTls;
+use super::proxy::Proxies;
+use super::tls::{LazyTls, Tls};
+use super::tunnel::{Fault, ProxyError};
 use super::{Body, Destination, HttpClient, SendError, SendErrorKind, failure, gate};
 use crate::builder::HttpVersion;
 
@@ -37,6 +40,30 @@ pub(crate) struct HyperClient {
     leave: Leave,
 }
 
+/// How a registry is reached, as the user told it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) version: HttpVersion,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) dialer: Arc<dyn Dial>,
+    pub(crate) pins: Vec<Pin>,
+    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) tls: Tls,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            version: HttpVersion::default(),
+            resolver: Arc::new(SystemResolver),
+            dialer: Arc::new(Tcp),
+            pins: Vec::new(),
+            proxies: Arc::default(),
+            tls: Tls::default(),
+        }
+    }
+}
+
 /// Whether the registry is asked for its leave before a body is sent.
 struct Leave {
     wait: Duration,
@@ -48,29 +75,24 @@ struct Leave {
 
 impl HyperClient {
     /// A client for one registry; `side` is kept up to date with the connections made to it.
-    pub(crate) fn new(
-        version: HttpVersion,
-        limits: &Limits,
-        side: Arc<Side>,
-        resolver: Arc<dyn Resolve>,
-        dialer: Arc<dyn Dial>,
-    ) -> Self {
-        let connect = limits.connect;
-        let tls = Arc::new(LazyTls::default());
-        // Prior knowledge of HTTP/2 is about the registry, not about what it leads to.
+    pub(crate) fn new(route: Route, limits: &Limits, side: Arc<Side>) -> Self {
+        let Route { version, resolver, dialer, pins, proxies, tls } = route;
+        // Prior knowledge of HTTP/2 is about the registry, not about what it leads to; and no proxy has it.
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
-        let pools = |destination, version| {
+        let foreign_tls = Arc::new(LazyTls::new(tls.elsewhere()));
+        let ways = Arc::new(Ways { resolver, dialer, pins, proxies, tls: Arc::clone(&foreign_tls) });
+        let pools = |destination, version, tls| {
             let seen_from = Arc::clone(&side);
             let admission: Admission = Arc::new(move |class| may_connect(destination, class, seen_from.class()));
-            let (resolver, dialer) = (Arc::clone(&resolver), Arc::clone(&dialer));
-            Pools::new(version, connect, Connector { resolver, dialer, admission }, Arc::clone(&tls))
+            let tunnels_all = version == HttpVersion::Http2;
+            Pools::new(version, limits.connect, Connector { ways: Arc::clone(&ways), admission, tunnels_all }, tls)
         };
         Self {
-            registry: pools(Destination::Registry, version),
-            trusted: pools(Destination::Trusted, elsewhere),
-            foreign: pools(Destination::Foreign, elsewhere),
-            outside: pools(Destination::Outside, elsewhere),
-            beside: pools(Destination::Beside, elsewhere),
+            registry: pools(Destination::Registry, version, Arc::new(LazyTls::new(tls))),
+            trusted: pools(Destination::Trusted, elsewhere, Arc::clone(&foreign_tls)),
+            foreign: pools(Destination::Foreign, elsewhere, Arc::clone(&foreign_tls)),
+            outside: pools(Destination::Outside, elsewhere, Arc::clone(&foreign_tls)),
+            beside: pools(Destination::Beside, elsewhere, Arc::clone(&foreign_tls)),
             side,
             leave: Leave::new(limits.expect_wait),
         }
@@ -107,8 +129,8 @@ impl HttpClient for HyperClient {
         let (request, gate) = gate::before(request, self.leave.wait(destination));
         self.check_literal(destination, request.uri())?;
         let response = self.pools(destination).send(request).await?;
-        if let (Destination::Registry, Some(connection)) = (destination, response.extensions().get::<Peer>()) {
-            self.side.note(connection.0.ip());
+        if let (Destination::Registry, Some(Peer::Host(peer))) = (destination, response.extensions().get()) {
+            self.side.note(peer.ip());
         }
         if destination == Destination::Registry {
             let in_vain = asks && response.status().is_success() && gate.as_ref().is_some_and(|gate| !gate.is_open());
@@ -171,7 +193,20 @@ impl Pools {
         Self { version, limit, connector, tls, plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
-    async fn send(&self, request: http::Request<Body>) -> Result<http::Response<hyper::body::Incoming>, SendError> {
+    async fn send(&self, mut request: http::Request<Body>) -> Result<http::Response<hyper::body::Incoming>, SendError> {
+        let Some(proxy) = self.connector.forwards(request.uri()).cloned() else { return self.send_on(request).await };
+        if let Some(authorization) = proxy.authorization() {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let response = self.send_on(request).await?;
+        if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            let denied = ProxyError::new(&proxy, Fault::Denied);
+            return Err(SendError::new(SendErrorKind::ProxyDenied).with_source(denied));
+        }
+        Ok(response)
+    }
+
+    async fn send_on(&self, request: http::Request<Body>) -> Result<http::Response<hyper::body::Incoming>, SendError> {
         if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
             through(self.secure()?, request).await
         } else {
@@ -179,8 +214,12 @@ impl Pools {
         }
     }
 
+    fn timed<C>(&self, connector: C) -> Timed<C> {
+        Timed::new(connector, self.limit, Arc::clone(&self.connector.ways.proxies))
+    }
+
     fn plain(&self) -> &Plain {
-        self.plain.get_or_init(|| tuned(self.version).build(Timed::new(self.connector.clone(), self.limit)))
+        self.plain.get_or_init(|| tuned(self.version).build(self.timed(self.connector.clone())))
     }
 
     fn secure(&self) -> Result<&Secure, SendError> {
@@ -194,7 +233,7 @@ impl Pools {
             HttpVersion::Http1 => scheme.enable_http1().wrap_connector(plain),
             HttpVersion::Http2 => scheme.enable_http2().wrap_connector(plain),
         };
-        Ok(self.secure.get_or_init(|| tuned(self.version).build(Timed::new(connector, self.limit))))
+        Ok(self.secure.get_or_init(|| tuned(self.version).build(self.timed(connector))))
     }
 }
 

@@ -11,9 +11,12 @@ mod dial;
 pub(crate) mod failure;
 mod gate;
 mod hyper;
+mod own_headers;
 pub(crate) mod policy;
+mod proxy;
 mod race;
 mod tls;
+mod tunnel;
 pub(crate) mod url;
 
 use std::fmt::{self, Debug};
@@ -22,10 +25,12 @@ use async_trait::async_trait;
 use gantri_core::ByteStream;
 
 pub use self::body::Body;
-pub(crate) use self::connect::Peer;
+pub(crate) use self::connect::{Peer, Pin};
 pub use self::dial::{Connection, Dial, Resolve};
-pub(crate) use self::dial::{SystemResolver, Tcp};
-pub(crate) use self::hyper::HyperClient;
+pub(crate) use self::hyper::{HyperClient, Route};
+pub(crate) use self::own_headers::{OwnHeaders, checked};
+pub use self::proxy::{Proxies, Proxy};
+pub use self::tls::{Pem, Tls};
 
 /// Sends requests.
 ///
@@ -90,8 +95,15 @@ pub enum SendErrorKind {
     Timeout,
     /// The connection ended before the answer began.
     Closed,
+    /// The connection ended, or turned the request away, before it was taken: whatever the request is, it was not acted
+    /// upon, and may be sent again.
+    Unsent,
     /// The answer is not HTTP.
     NotHttp,
+    /// A proxy on the way could not be reached, broke off, or can't reach the host; it may be otherwise the next time.
+    Proxy,
+    /// A proxy on the way does not let this through.
+    ProxyDenied,
     /// Something about the request itself, or about this client.
     Request,
 }
@@ -130,7 +142,10 @@ impl fmt::Display for SendError {
             SendErrorKind::Forbidden => "address refused: a registry may not lead there",
             SendErrorKind::Timeout => "no answer in time",
             SendErrorKind::Closed => "connection closed before an answer",
+            SendErrorKind::Unsent => "connection closed before the request was taken",
             SendErrorKind::NotHttp => "the answer is not http",
+            SendErrorKind::Proxy => "no connection through the proxy",
+            SendErrorKind::ProxyDenied => "the proxy lets nothing through",
             SendErrorKind::Request => "request can't be sent",
         })
     }

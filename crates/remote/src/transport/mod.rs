@@ -4,38 +4,49 @@
 //! `Retry-After` must hold for the whole host. So the loop is written out, and every decision it takes is a pure function in
 //! a file beside it. Nothing here knows of blobs, manifests or tags.
 
+mod budget;
 mod expired;
+mod notes;
 mod outcome;
+mod paced;
+mod quota;
 mod redirect;
 mod refusal;
 mod request;
 mod response;
 mod retry;
+mod sending;
 mod throttle;
 mod waits;
 
 use std::sync::Arc;
 
-use gantri_core::{Error, Limits, Result, Retry};
+use gantri_core::{Error, Limits, Observer, Result, Retry};
 use gantri_spec::wire::{Challenge, Scope};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, EXPECT, HeaderValue, USER_AGENT};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use self::notes::Notes;
 use self::outcome::Outcome;
 pub(crate) use self::outcome::retry_after;
+pub(crate) use self::paced::Paced;
+pub use self::quota::RateLimit;
 use self::redirect::Trail;
 pub(crate) use self::refusal::Unchallenged;
 use self::request::About;
 pub(crate) use self::request::{Payload, Replay, Request};
 pub(crate) use self::response::{Bound, Response, Whole};
-use self::retry::{Attempt, Decision, decide};
-pub(crate) use self::retry::{backoff, is_passing, roll};
-use self::throttle::{Lane, Throttle};
-use self::waits::{Progress, bounded};
+pub(crate) use self::retry::{Attempt, backoff, is_passing, roll};
+use self::retry::{Decision, Policy, decide};
+use self::sending::Progress;
+pub use self::throttle::Throttle;
+use self::throttle::{Host, Lane};
+use self::waits::bounded;
 use crate::auth::{Authorizer, Learned};
 use crate::http::policy::Supplier;
-use crate::http::{Body, HttpClient, SendError, SendErrorKind, failure};
+use crate::http::url::Redacted;
+use crate::http::{Body, Destination, HttpClient, failure};
 
 /// Sends requests to one registry, and to where it leads.
 #[derive(Debug)]
@@ -46,18 +57,38 @@ pub(crate) struct Transport {
     limits: Arc<Limits>,
     supplier: Arc<Supplier>,
     user_agent: HeaderValue,
+    policy: Policy,
+    notes: Notes,
+}
+
+/// What a transport is made of.
+pub(crate) struct Parts {
+    pub(crate) http: Arc<dyn HttpClient>,
+    pub(crate) auth: Authorizer,
+    pub(crate) throttle: Throttle,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) supplier: Arc<Supplier>,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) retry_statuses: Vec<StatusCode>,
+    pub(crate) host: String,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Transport {
-    pub(crate) fn new(
-        http: Arc<dyn HttpClient>,
-        auth: Authorizer,
-        limits: Arc<Limits>,
-        supplier: Arc<Supplier>,
-        user_agent: HeaderValue,
-    ) -> Self {
-        let throttle = Throttle::new(limits.concurrent_requests);
-        Self { http, auth, throttle, limits, supplier, user_agent }
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { http, auth, throttle, limits, supplier, user_agent, retry_statuses, host, observer } = parts;
+        let policy = Policy { statuses: retry_statuses };
+        Self { http, auth, throttle, limits, supplier, user_agent, policy, notes: Notes::new(host, observer) }
+    }
+
+    /// How many requests the registry allows, as it said last.
+    pub(crate) fn rate_limit(&self) -> Option<RateLimit> {
+        self.notes.rate_limit()
+    }
+
+    /// Whether this status may be another one the next time.
+    pub(crate) fn is_passing(&self, status: StatusCode) -> bool {
+        self.policy.is_passing(status)
     }
 
     /// Whether the registry has asked who we are.
@@ -76,10 +107,12 @@ impl Transport {
         self.send_within(request, &mut Attempt::first()).await
     }
 
-    /// Sends a request that has been through this already.
-    async fn send_within(&self, request: &mut Request, attempt: &mut Attempt) -> Result<Response> {
+    /// Sends a request that has been through this already, or is one of several that are tried again together (H25).
+    pub(crate) async fn send_within(&self, request: &mut Request, attempt: &mut Attempt) -> Result<Response> {
+        attempt.authorizations = 0;
         loop {
-            let (authorization, outcome) = self.attempt(request).await;
+            let host = self.throttle.host(&request.trail.url);
+            let (authorization, outcome) = self.attempt(request, attempt, &host).await;
             let outcome = match outcome {
                 Outcome::Success(response) => return Ok(response),
                 Outcome::Redirect(to) if request.body_can_be_sent_again() => {
@@ -105,28 +138,61 @@ impl Transport {
                 }
                 failed => failed,
             };
-            let unsent = matches!(outcome, Outcome::Unready(_));
-            let decision = if unsent || request.body_can_be_sent_again() {
-                decide(&self.limits, outcome.trouble(), attempt, request.replay, roll())
-            } else {
-                Decision::Stop
-            };
+            let decision = self.decide(&outcome, request, attempt, &host);
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
             match decision {
                 Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
                 Decision::Replace => attempt.replaced = true,
                 Decision::Again(pause) => {
-                    attempt.tries += 1;
+                    attempt.again();
                     sleep(pause).await;
                 }
                 Decision::Hold(pause) => {
-                    attempt.tries += 1;
-                    self.throttle.hold(pause);
+                    attempt.again();
+                    self.notes.waiting(host.name(), pause);
+                    host.hold(pause);
                 }
             }
             // A redirect's target may be stale by now: ask the registry again (H7).
             request.trail = Trail::at(&request.home);
         }
+    }
+
+    /// What is done about a failed try, and paid for by the host that failed.
+    fn decide(&self, outcome: &Outcome, request: &Request, attempt: &mut Attempt, host: &Host) -> Decision {
+        let unsent = matches!(outcome, Outcome::Unready(_));
+        if !unsent && !request.body_can_be_sent_again() {
+            return Decision::Stop;
+        }
+        let trouble = outcome.trouble();
+        attempt.queued(trouble, host.passed());
+        host.spend(|wait| decide(&self.limits, &self.policy, trouble, attempt, request.replay, roll(), wait))
+    }
+
+    /// Waits before the next of `tries` at the registry that are nobody else's business: a body that is taken up again, an
+    /// upload that is looked into.
+    pub(crate) async fn rest(&self, tries: u32) {
+        let pause = |wait| Decision::Again(backoff(&self.limits, tries, roll()).max(wait));
+        if let Decision::Again(pause) = self.throttle.host(&self.supplier.origin).spend(pause) {
+            sleep(pause).await;
+        }
+    }
+
+    /// The same, as long as the other side asked for if it did; `false` if that is longer than anybody waits (H8).
+    pub(crate) async fn rest_after(&self, error: &Error, tries: u32) -> bool {
+        let Retry::After(pause) = error.retry() else {
+            self.rest(tries).await;
+            return true;
+        };
+        if pause > self.limits.retry_after {
+            return false;
+        }
+        let host = self.throttle.host(&self.supplier.origin);
+        if let Decision::Hold(pause) = host.spend(|wait| Decision::Hold(pause.max(wait))) {
+            self.notes.waiting(host.name(), pause);
+            host.hold(pause);
+        }
+        true
     }
 
     /// Sends requests made by `make` until one answer's body has come whole; a small body that breaks off is asked for
@@ -148,10 +214,9 @@ impl Transport {
             response.check_encoding().map_err(|error| error.during(&what))?;
             match response.gather(bound).await {
                 Ok(whole) => return Ok(whole),
-                Err(error) if error.retry() != Retry::Never && attempt.tries < self.limits.request_tries => {
-                    sleep(backoff(attempt.tries, roll())).await;
-                    attempt.tries += 1;
-                    attempt.authorizations = 0;
+                Err(error) if error.retry() != Retry::Never && attempt.counted < self.limits.request_tries => {
+                    self.rest(attempt.tries).await;
+                    attempt.again();
                 }
                 Err(error) => return Err(error.during(what)),
             }
@@ -159,14 +224,19 @@ impl Transport {
     }
 
     /// One try: what it was authorized with, and what became of it.
-    async fn attempt(&self, request: &mut Request) -> (Option<HeaderValue>, Outcome) {
+    async fn attempt(
+        &self,
+        request: &mut Request,
+        attempt: &mut Attempt,
+        host: &Host,
+    ) -> (Option<HeaderValue>, Outcome) {
         // Whoever has left the registry's origin never gets its authorization back (A4).
         let authorization = if request.trail.at_home { self.auth.header(&request.scope).await } else { Ok(None) };
         let authorization = match authorization {
             Ok(authorization) => authorization,
             Err(error) => return (None, Outcome::Unready(error)),
         };
-        let outcome = match self.exchange(request, authorization.as_ref()).await {
+        let outcome = match self.exchange(request, authorization.as_ref(), attempt, host).await {
             Ok(Outcome::Refused(mut answer)) => {
                 let sent = authorization.as_ref().filter(|_| request.trail.at_home);
                 if expired::is_told(&mut answer, &request.method, sent, &self.limits).await {
@@ -196,19 +266,34 @@ impl Transport {
     }
 
     /// Sends and waits for the head of the answer, in its lane and within its time.
-    async fn exchange(&self, request: &mut Request, authorization: Option<&HeaderValue>) -> Result<Outcome> {
-        let _permit = self.throttle.enter(request.lane()).await;
+    async fn exchange(
+        &self,
+        request: &mut Request,
+        authorization: Option<&HeaderValue>,
+        attempt: &mut Attempt,
+        host: &Host,
+    ) -> Result<Outcome> {
+        let pass = host.enter(request.lane()).await?;
+        attempt.started.get_or_insert_with(Instant::now);
         let progress = Progress::start();
         let sent = self.to_http(request, authorization, &progress)?;
         let answer = tokio::select! {
             answer = self.http.send(sent) => answer,
-            () = progress.stalled(self.limits.first_byte) => Err(SendError::new(SendErrorKind::Timeout)),
+            stalled = progress.stalled(&self.limits) => {
+                return Ok(Outcome::Failed(failure::at(stalled, &request.trail.url)));
+            }
         };
         Ok(match answer {
             Ok(answer) => {
                 let (head, body) = answer.into_parts();
                 request.trail.met(head.extensions.get(), &self.supplier);
-                let body = bounded(body, &self.limits);
+                if !self.policy.is_passing(head.status) {
+                    host.let_through();
+                }
+                if request.trail.destination == Destination::Registry {
+                    self.notes.take(&head.headers, &self.limits);
+                }
+                let body = bounded(body, &self.limits, Some(pass.answered()));
                 let Trail { url, destination, outside, .. } = request.trail.clone();
                 let response = Response { head, body, url, destination, outside };
                 Outcome::of(response, request)
@@ -230,8 +315,12 @@ impl Transport {
         let body = request.open()?;
         let length = body.length();
         let body = match request.lane() {
-            Lane::Streamed => Body::stream(progress.watch(body.into_stream()), length),
-            Lane::Light => body,
+            Lane::Streamed => Body::stream(progress.watch(body.into_stream(), length), length),
+            Lane::Light => match body.into_bytes().map(|bytes| progress.watch_bytes(bytes)) {
+                Some(Ok(pieces)) => Body::stream(pieces, length),
+                Some(Err(bytes)) => Body::bytes(bytes),
+                None => Body::empty(),
+            },
         };
         let mut sent = http::Request::builder()
             .method(request.method.clone())
@@ -254,7 +343,7 @@ impl Transport {
     fn follow(&self, request: &Request, to: &str) -> Result<Trail> {
         let trail =
             request.trail.follow(&self.supplier, &self.limits, to).map_err(|error| error.during(request.what()))?;
-        tracing::debug!(request = request.what(), to = %crate::http::url::Redacted(&trail.url), "redirected");
+        tracing::debug!(request = request.what(), to = %Redacted(&trail.url), "redirected");
         Ok(trail)
     }
 
@@ -263,9 +352,12 @@ impl Transport {
             Outcome::Success(refusal) | Outcome::Challenge(_, refusal) | Outcome::Refused(refusal) => {
                 return refusal::of_status(refusal, request, &self.limits).await;
             }
-            Outcome::Unready(error) | Outcome::Closed(error) | Outcome::Nowhere(error) | Outcome::Failed(error) => {
-                error
-            }
+            Outcome::Unready(error)
+            | Outcome::Closed(error)
+            | Outcome::Unsent(error)
+            | Outcome::Unreached(error)
+            | Outcome::Nowhere(error)
+            | Outcome::Failed(error) => error,
             Outcome::Redirect(_) => Error::new(gantri_core::ErrorKind::Protocol, "redirected"),
         };
         match attempt.tries {

@@ -26,6 +26,10 @@ pub(super) enum Outcome {
     Unready(Error),
     /// The connection ended before the answer began (H1, H23).
     Closed(Error),
+    /// The connection ended before the request was taken: the other side has not acted on it (H23).
+    Unsent(Error),
+    /// There was no connection.
+    Unreached(Error),
     /// The host has no address (H22).
     Nowhere(Error),
     /// No answer, for a reason that the error knows.
@@ -37,6 +41,8 @@ pub(super) enum Outcome {
 pub(super) enum Trouble {
     Unready(gantri_core::Retry),
     Closed,
+    Unsent,
+    Unreached,
     Nowhere,
     Failed(gantri_core::Retry),
     Status(StatusCode, Option<Duration>),
@@ -66,6 +72,8 @@ impl Outcome {
     pub(super) fn of_failure(kind: SendErrorKind, error: Error) -> Self {
         match kind {
             SendErrorKind::Closed => Self::Closed(error),
+            SendErrorKind::Unsent => Self::Unsent(error),
+            SendErrorKind::Connect | SendErrorKind::Refused => Self::Unreached(error),
             SendErrorKind::Resolve => Self::Nowhere(error),
             _ => Self::Failed(error),
         }
@@ -76,6 +84,8 @@ impl Outcome {
         match self {
             Self::Unready(error) => Trouble::Unready(error.retry()),
             Self::Closed(_) => Trouble::Closed,
+            Self::Unsent(_) => Trouble::Unsent,
+            Self::Unreached(_) => Trouble::Unreached,
             Self::Nowhere(_) => Trouble::Nowhere,
             Self::Failed(error) => Trouble::Failed(error.retry()),
             Self::Success(response) | Self::Challenge(_, response) | Self::Refused(response) => {

@@ -31,7 +31,7 @@ impl Trail {
 
     /// Takes note of who answered.
     pub(crate) fn met(&mut self, peer: Option<&Peer>, supplier: &Supplier) {
-        let class = peer.map(Peer::class).or_else(|| literal_class(&self.url));
+        let class = peer.and_then(Peer::class).or_else(|| literal_class(&self.url));
         self.outside |= class == Some(AddressClass::Public)
             && self.destination != Destination::Registry
             && supplier.side.class() != AddressClass::Public;

@@ -1,7 +1,7 @@
 //! What a refused request is called: from a status, its headers and its body to one typed error.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use gantri_core::{Error, ErrorKind, Limits, Retry};
 use gantri_spec::wire::ErrorBody;
@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 
 use super::Response;
 use super::outcome::{retry_after, text};
+use super::quota::RateLimit;
 use super::request::About;
 use super::response::is_html;
 use crate::http::url::Redacted;
@@ -85,19 +86,28 @@ fn with_advice(error: Error, response: &Response) -> Error {
     }
 }
 
-/// How long the other side wants to be left alone, and what it counts (H8).
+/// How long the other side wants to be left alone, until when, and what it counts (H8).
 fn with_waiting_time(error: Error, headers: &HeaderMap) -> Error {
     if error.kind() != ErrorKind::RateLimited && error.kind() != ErrorKind::Unavailable {
         return error;
     }
-    let counts: Vec<String> = ["ratelimit-limit", "ratelimit-remaining", "x-ratelimit-limit", "x-ratelimit-remaining"]
-        .into_iter()
-        .filter_map(|name| Some(format!("{name} {}", headers.get(name)?.to_str().ok()?)))
-        .collect();
-    let Some(pause) = retry_after(headers, SystemTime::now()) else {
-        return if counts.is_empty() { error } else { error.with_hint(counts.join(", ")) };
-    };
-    let wait = format!("the registry asks to wait {} seconds", pause.as_secs());
-    let hint = [vec![wait], counts].concat().join(", ");
-    error.with_retry(Retry::After(pause)).with_hint(hint)
+    let now = SystemTime::now();
+    let pause = retry_after(headers, now);
+    let wait = pause.map(|pause| match until(now, pause) {
+        Some(until) => format!("the registry asks to wait {} seconds, until {until}", pause.as_secs()),
+        None => format!("the registry asks to wait {} seconds", pause.as_secs()),
+    });
+    let left = RateLimit::of(headers, now).map(|limit| limit.to_string());
+    let hint: Vec<String> = wait.into_iter().chain(left).collect();
+    let error = if hint.is_empty() { error } else { error.with_hint(hint.join("; ")) };
+    match pause {
+        Some(pause) => error.with_retry(Retry::After(pause)),
+        None => error,
+    }
+}
+
+/// The end of a pause, if it is near enough to be a date.
+fn until(now: SystemTime, pause: Duration) -> Option<String> {
+    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 86_400);
+    (pause <= TEN_YEARS).then(|| httpdate::fmt_http_date(now + pause))
 }

@@ -68,12 +68,12 @@ pub(super) struct About<'a> {
 }
 
 impl Request {
-    /// A request for an endpoint of the registry at `base`.
-    pub(crate) fn new(base: &Url, endpoint: &Endpoint, what: impl Into<String>) -> Self {
+    /// A request for an endpoint of the registry at `base`, whose API stands at `root`.
+    pub(crate) fn new(base: &Url, root: &str, endpoint: &Endpoint, what: impl Into<String>) -> Self {
         let mut url = base.clone();
         let target = endpoint.target();
         let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
-        url.set_path(path);
+        url.set_path(&format!("{root}{}", path.strip_prefix("/v2").unwrap_or(path)));
         url.set_query(query);
         let home = Admitted { url, destination: Destination::Registry };
         Self::to(endpoint.method(), home, endpoint.scope(), what)

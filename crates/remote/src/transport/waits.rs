@@ -1,11 +1,10 @@
-//! Every wait on the other side has an end: for the head of an answer, between two chunks, and for bodies that trickle
-//! (H11).
+//! Every wait for the body of an answer has an end: between two chunks, and for bodies that trickle (H11). The waits of a
+//! request on its way out are `sending`'s.
 //!
 //! Only time spent waiting for the other side counts. A reader that takes its time between two chunks holds nothing
 //! against the registry.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,62 +13,13 @@ use futures_util::stream::{Stream, StreamExt};
 use gantri_core::{ByteStream, Error, ErrorKind, Limits, Result, Retry};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// When something was last sent of a request, and why its body failed, if it did.
-#[derive(Clone, Debug)]
-pub(super) struct Progress(Arc<Mutex<Sent>>);
+use super::throttle::Place;
 
-#[derive(Debug)]
-struct Sent {
-    last: Instant,
-    failure: Option<Error>,
-}
-
-impl Progress {
-    pub(super) fn start() -> Self {
-        Self(Arc::new(Mutex::new(Sent { last: Instant::now(), failure: None })))
-    }
-
-    /// The same chunks, noting when each was taken. An error is kept for [`failure`](Self::failure), because the layers
-    /// below would wrap it beyond recognition.
-    pub(super) fn watch(&self, chunks: ByteStream) -> ByteStream {
-        let progress = self.clone();
-        chunks
-            .map(move |chunk| {
-                progress.with(|sent| sent.last = Instant::now());
-                chunk.map_err(|error| {
-                    let stand_in = Error::new(error.kind(), "the body of the request failed");
-                    progress.with(|sent| sent.failure = Some(error));
-                    stand_in
-                })
-            })
-            .boxed()
-    }
-
-    /// Waits until nothing has been sent for `limit`.
-    pub(super) async fn stalled(&self, limit: Duration) {
-        loop {
-            let deadline = self.with(|sent| sent.last) + limit;
-            if deadline <= Instant::now() {
-                return;
-            }
-            sleep_until(deadline).await;
-        }
-    }
-
-    /// Why the body of the request failed.
-    pub(super) fn failure(&self) -> Option<Error> {
-        self.with(|sent| sent.failure.take())
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Sent) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// The body of an answer, failing with `Timeout` when it stands still or trickles.
-pub(super) fn bounded(body: ByteStream, limits: &Limits) -> ByteStream {
+/// The body of an answer, failing with `Timeout` when it stands still or trickles. The place that its request took is free
+/// when it ends.
+pub(super) fn bounded(body: ByteStream, limits: &Limits, place: Option<Place>) -> ByteStream {
     Bounded {
-        body: Some(body),
+        body: Some((body, place)),
         idle: limits.idle,
         floor: limits.slow_bytes,
         window: limits.slow_window,
@@ -82,7 +32,7 @@ pub(super) fn bounded(body: ByteStream, limits: &Limits) -> ByteStream {
 }
 
 struct Bounded {
-    body: Option<ByteStream>,
+    body: Option<(ByteStream, Option<Place>)>,
     idle: Duration,
     floor: u64,
     window: Duration,
@@ -127,7 +77,7 @@ impl Stream for Bounded {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Some((body, _)) = &mut self.body else { return Poll::Ready(None) };
         match body.poll_next_unpin(context) {
             Poll::Ready(Some(Ok(chunk))) => {
                 if self.trickles(chunk.len()) {
@@ -179,7 +129,7 @@ mod tests {
     async fn a_body_that_stands_still_times_out() {
         let limits = Limits::default();
         let started = Instant::now();
-        let error = bounded(pending().boxed(), &limits).next().await.unwrap().unwrap_err();
+        let error = bounded(pending().boxed(), &limits, None).next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_eq!(started.elapsed().as_secs(), limits.idle.as_secs());
     }
@@ -188,31 +138,19 @@ mod tests {
     async fn a_body_that_trickles_times_out() {
         let limits = Limits::default();
         assert_eq!(
-            first_error(bounded(paced(Duration::from_secs(1), 1), &limits), 1000).await,
+            first_error(bounded(paced(Duration::from_secs(1), 1), &limits, None), 1000).await,
             Some(ErrorKind::Timeout)
         );
-        assert_eq!(first_error(bounded(paced(Duration::from_secs(1), 2048), &limits), 1000).await, None);
+        assert_eq!(first_error(bounded(paced(Duration::from_secs(1), 2048), &limits, None), 1000).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_is_not_the_registrys_fault() {
         let limits = Limits::default();
-        let mut body = bounded(stream::repeat_with(|| Ok(Bytes::from_static(b"x"))).boxed(), &limits);
+        let mut body = bounded(stream::repeat_with(|| Ok(Bytes::from_static(b"x"))).boxed(), &limits, None);
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_mins(5)).await;
             assert!(body.next().await.unwrap().is_ok());
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn sending_is_progress() {
-        let progress = Progress::start();
-        let mut sent = progress.watch(paced(Duration::from_secs(50), 1));
-        let started = Instant::now();
-        tokio::select! {
-            () = progress.stalled(Duration::from_mins(1)) => {}
-            () = async { for _ in 0..10 { sent.next().await; } std::future::pending().await } => {}
-        }
-        assert_eq!(started.elapsed().as_secs(), 560);
     }
 }

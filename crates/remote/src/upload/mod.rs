@@ -17,10 +17,9 @@ mod state;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gantri_core::{BlobUpload, Error, ErrorKind, Limits, Pull, Result, Retry, UploadSession};
+use gantri_core::{BlobUpload, Error, ErrorKind, Pull, Result, UploadSession};
 use gantri_spec::wire::UploadRange;
 use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RepositoryName};
-use tokio::time::sleep;
 
 pub(crate) use self::lessons::Lessons;
 pub(crate) use self::mount::mount;
@@ -28,7 +27,7 @@ pub(crate) use self::put::put;
 use self::session::Session;
 use self::state::{Action, Chunks, Event, Machine, Refusal, Stop};
 use crate::remote::Remote;
-use crate::transport::{Payload, Response, backoff, roll};
+use crate::transport::{Payload, Response};
 
 /// Starts an upload and drops it again: whether one may be started is all that is asked.
 pub(crate) async fn check(remote: &Remote, repo: &RepositoryName) -> Result<()> {
@@ -142,7 +141,7 @@ impl RemoteUpload {
 
     async fn refused(&mut self, error: Error) -> Result<Event> {
         let refusal = Refusal::of(&error);
-        failed(error, refusal, self.machine.stalls(), self.remote.limits(), &mut self.last).await
+        failed(error, refusal, self.machine.stalls(), &self.remote, &mut self.last).await
     }
 
     fn take_in(&mut self, event: Event) -> Result<()> {
@@ -205,28 +204,14 @@ async fn failed(
     error: Error,
     refusal: Refusal,
     stalls: u32,
-    limits: &Limits,
+    remote: &Remote,
     last: &mut Option<Error>,
 ) -> Result<Event> {
-    if refusal == Refusal::Lost && !rested(&error, stalls, limits).await {
+    if refusal == Refusal::Lost && !remote.transport().rest_after(&error, stalls + 1).await {
         return Err(error);
     }
     *last = Some(error);
     Ok(Event::Refused(refusal))
-}
-
-/// Waits before a request is looked into that got no answer: as long as the other side asks to be left alone, else a little.
-/// `false` if that is longer than anybody waits (H8).
-pub(crate) async fn rested(error: &Error, stalls: u32, limits: &Limits) -> bool {
-    let pause = match error.retry() {
-        Retry::After(pause) => pause,
-        Retry::Backoff | Retry::Never => backoff(stalls + 1, roll()),
-    };
-    if pause > limits.retry_after {
-        return false;
-    }
-    sleep(pause).await;
-    true
 }
 
 /// The error for an upload that can't go on although nothing was refused.

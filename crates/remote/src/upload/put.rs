@@ -185,7 +185,7 @@ impl<'a> Put<'a> {
             Some(_) => Refusal::Lost,
             None => Refusal::of(&error),
         };
-        failed(error, refusal, self.machine.stalls(), self.remote.limits(), &mut self.last).await
+        failed(error, refusal, self.machine.stalls(), self.remote, &mut self.last).await
     }
 
     fn stopped(&mut self, stop: Stop) -> Error {

@@ -10,7 +10,7 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LOCATIO
 use crate::http::policy::{Admitted, Purpose, Speaker};
 use crate::manifest::{DIGEST_HEADER, confirm};
 use crate::remote::{Remote, header};
-use crate::transport::{Payload, Replay, Request, Response};
+use crate::transport::{Attempt, Payload, Replay, Request, Response};
 
 const LEAST_CHUNK: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -21,6 +21,8 @@ pub(super) struct Session {
     remote: Remote,
     repo: RepositoryName,
     at: Admitted,
+    /// What asking where it stands has been through since something was taken (H25).
+    attempt: Attempt,
 }
 
 /// What a registry answers to the start of an upload.
@@ -71,7 +73,7 @@ impl Session {
     pub(super) fn of(remote: &Remote, repo: &RepositoryName, response: &Response) -> Result<(Self, Option<u64>)> {
         let at = remote.location(response)?;
         let least = response.text(&LEAST_CHUNK).and_then(|bytes| bytes.parse().ok());
-        Ok((Self { remote: remote.clone(), repo: repo.clone(), at }, least))
+        Ok((Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first() }, least))
     }
 
     /// A session that was written down.
@@ -81,7 +83,7 @@ impl Session {
     pub(super) fn read_back(remote: &Remote, repo: &RepositoryName, session: &UploadSession) -> Result<Self> {
         let base = remote.request(&Endpoint::Ping, "").url().clone();
         let at = remote.admit(Purpose::Upload, Speaker { url: &base, outside: false }, &session.id)?;
-        Ok(Self { remote: remote.clone(), repo: repo.clone(), at })
+        Ok(Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first() })
     }
 
     /// To be written down.
@@ -103,6 +105,7 @@ impl Session {
             .header(CONTENT_RANGE, header(&range.to_string())?)
             .payload(payload);
         let response = self.remote.transport().send(&mut request).await?;
+        self.attempt = Attempt::first();
         self.relocate(&response)?;
         Ok(response.text(&RANGE).and_then(|text| text.parse().ok()))
     }
@@ -110,7 +113,7 @@ impl Session {
     /// Asks where the upload stands (end-13). What can't be understood is not said.
     pub(super) async fn ask(&mut self) -> Result<Option<UploadRange>> {
         let mut request = self.request(Method::GET, self.at.clone());
-        let response = self.remote.transport().send(&mut request).await?;
+        let response = self.remote.transport().send_within(&mut request, &mut self.attempt).await?;
         self.relocate(&response)?;
         Ok(response.text(&RANGE).and_then(|text| text.parse().ok()))
     }

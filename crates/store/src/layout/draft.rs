@@ -3,9 +3,11 @@
 //! What is put into a layout that is there already stays there, checked, whatever becomes of the rest. A new one is
 //! another matter: whoever fails to fetch an image into a new directory wants no directory. So it is filled in a directory
 //! inside its own, which needs no rights elsewhere and works on a mount point, and comes to its place at the end, content
-//! before names. The directory inside is locked while its process lives; those of dead processes are swept away.
+//! before names. The directory inside is locked while its process lives. What a dead process left in one, and what was
+//! given up on the way there, the next draft takes for its own and goes on with; its names it forgets.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::{fs, io};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
@@ -15,14 +17,15 @@ use super::index::INDEX;
 use super::lock::NAME as LOCK;
 use super::scratch::{BLOBS, PREFIX, random_id};
 use super::upload::UPLOADS;
-use super::{Layout, Repository, Shape, files, index};
+use super::{Layout, Repository, Shape, files, index, partial};
 use crate::blocking::blocking;
 use crate::dir::{Dir, io_error, is_overtaken};
 use crate::entries;
 
 /// An image layout to be filled: the one that is there, or a new one that nobody sees before it is published.
 ///
-/// Dropped before that, a new one leaves nothing behind, not even the directories made for it.
+/// Dropped before that, a new one leaves nothing behind, not even the directories made for it - but where its content was
+/// cut short on the way: a mebibyte or more of that stays out of sight for a day, for the next draft to go on with.
 #[derive(Debug)]
 pub struct Draft {
     layout: Layout,
@@ -41,6 +44,8 @@ struct Growing {
 #[derive(Debug, Default)]
 struct Traces {
     inside: PathBuf,
+    /// Whether the inside stays, for the next draft.
+    kept: bool,
     /// Directories that were not there, the outermost first.
     made: Vec<PathBuf>,
 }
@@ -78,9 +83,13 @@ impl Draft {
     /// # Cancel safety
     /// What was begun is finished.
     pub async fn publish(self) -> Result<()> {
-        blocking(move || match &self.growing {
-            Some(growing) => growing.publish(&self.layout),
-            None => Ok(()),
+        blocking(move || {
+            if let Some(growing) = &self.growing {
+                growing.publish(&self.layout)?;
+            }
+            // What is there is needed inside no longer.
+            self.layout.0.spoiled.store(true, Ordering::Relaxed);
+            Ok(())
         })
         .await
     }
@@ -97,6 +106,15 @@ impl Draft {
         let growing = home.map(|home| Growing { home, traces });
         let layout = if growing.is_some() { Layout::new(root, Shape::Single) } else { Layout::leased(root)? };
         Ok(Self { layout, growing })
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let may_go_on = !self.layout.0.spoiled.load(Ordering::Relaxed);
+        if let Some(growing) = &mut self.growing {
+            growing.traces.kept = may_go_on && partial::is_worth_keeping(&self.layout.0.root).unwrap_or(false);
+        }
     }
 }
 
@@ -133,7 +151,6 @@ impl Traces {
             return Ok((home, None));
         }
         refuse_others(&home)?;
-        sweep(&home)?;
         let name = format!("{PREFIX}{}", random_id()?);
         self.inside = path.join(&name);
         let inside = home.make_private_dir(&name)?;
@@ -144,12 +161,16 @@ impl Traces {
         // Where it will be: nobody is to learn of the way there.
         let inside = inside.shown_as(path);
         index::establish(&inside)?;
+        sweep(&home, &inside)?;
         Ok((inside, Some(home)))
     }
 }
 
 impl Drop for Traces {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         // A write that has begun may still add a name while the others are taken away.
         let gone = self.inside.as_os_str().is_empty()
             || (0..REMOVALS).any(|_| fs::remove_dir_all(&self.inside).is_ok() || !self.inside.exists());
@@ -194,14 +215,18 @@ fn is_in_the_making(home: &Dir) -> Result<bool> {
     Ok(is_index && blobs.iter().flatten().all(|name| name.starts_with(PREFIX)))
 }
 
-/// Removes what dead processes left: their locks are free.
-fn sweep(home: &Dir) -> Result<()> {
+/// Takes over what dead processes left, and removes the rest of it: their locks are free.
+fn sweep(home: &Dir, heir: &Dir) -> Result<()> {
     for name in home.dir_names()?.iter().filter(|name| name.starts_with(PREFIX)) {
         // One that can't be opened is not ours to judge.
         let Ok(Some(left)) = home.dir(name) else { continue };
-        if left.try_lock()?
-            && let Err(error) = fs::remove_dir_all(home.path_of(name))
-        {
+        if !left.try_lock()? {
+            continue;
+        }
+        if let Err(error) = partial::inherit(&left, heir) {
+            tracing::debug!(%error, "what a dead process left is not gone on with");
+        }
+        if let Err(error) = fs::remove_dir_all(home.path_of(name)) {
             tracing::debug!(%error, "what a dead process left stays behind");
         }
     }

@@ -1,20 +1,21 @@
 //! `blobs/<algorithm>/<encoded>`: the only place that spells where a blob lies, and the steps by which one gets there.
 //!
-//! The steps are: a scratch file, written and hashed as chunks come; size and digest compared; `fsync`; rename; `fsync`
-//! of the directory. All of it blocks; `incoming.rs` keeps it off the reactor. Names come from a parsed [`Digest`] (M2),
+//! The steps are: a scratch file, new or left by somebody who did not finish (`partial.rs`), written and hashed as chunks
+//! come; size and digest compared; `fsync`; rename; `fsync` of the directory. All of it blocks; `incoming.rs` keeps it off the reactor. Names come from a parsed [`Digest`] (M2),
 //! whose grammar has no separators and no dots at the start.
 
 use std::fs::File;
-use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, Hasher, MediaType};
 
 use super::scratch::{BLOBS, Place, Scratch};
-use super::{index, lease};
-use crate::dir::{Dir, io_error};
+use super::{index, lease, partial};
+use crate::dir::{Dir, Opened, io_error};
 use crate::reading::Shelf;
 use crate::stored::Stored;
 
@@ -72,7 +73,7 @@ pub(super) fn make_home(root: &Dir, digest: &Digest) -> Result<Dir> {
 
 /// Stores bytes whose digest is known to be right, unless they are there; whether they are new.
 pub(super) fn put(root: &Dir, blob: &Descriptor, bytes: &Bytes) -> Result<bool> {
-    let Some((scratch, sink)) = begin(root, blob)? else { return Ok(false) };
+    let Some((scratch, sink)) = begin(root, blob, Reach::Start)? else { return Ok(false) };
     sink.write(std::slice::from_ref(bytes))?.finish()?;
     drop(scratch);
     Ok(true)
@@ -87,11 +88,11 @@ pub(super) fn link(from: &Dir, to: &Dir, digest: &Digest) -> Result<bool> {
         return Ok(true);
     }
     let blob = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), file.size);
-    let Some((_scratch, mut sink)) = begin(to, &blob)? else { return Ok(true) };
+    let Some((_scratch, mut sink)) = begin(to, &blob, Reach::Start)? else { return Ok(true) };
     loop {
         let chunk = file.next(COPY_BUFFER)?;
         if chunk.is_empty() {
-            return sink.finish().map(|()| true);
+            return sink.finish().map(|_| true);
         }
         sink = sink.write(&[chunk])?;
     }
@@ -104,7 +105,7 @@ pub(super) fn link(from: &Dir, to: &Dir, digest: &Digest) -> Result<bool> {
 ///
 /// # Errors
 /// `Unsupported` if the digest's algorithm can't be computed (M3); `Io`.
-pub(super) fn begin(root: &Dir, blob: &Descriptor) -> Result<Option<(Scratch, Sink)>> {
+pub(super) fn begin(root: &Dir, blob: &Descriptor, reach: Reach) -> Result<Option<(Scratch, Sink)>> {
     let hasher = hasher(&blob.digest)?;
     if let Some(mut found) = open(root, &blob.digest)?
         && found.size == blob.size
@@ -113,56 +114,129 @@ pub(super) fn begin(root: &Dir, blob: &Descriptor) -> Result<Option<(Scratch, Si
     {
         return Ok(None);
     }
-    let (scratch, file) = Scratch::create(root)?;
-    let (root, place) = (root.clone(), scratch.place().clone());
-    let sink = Sink { root, file, place, hasher, written: 0, blob: blob.clone() };
+    let (scratch, part) = match reach {
+        Reach::Anywhere => partial::take_up(root, blob)?,
+        Reach::Start => {
+            let (scratch, file) = Scratch::create(root)?;
+            let path = scratch.place().path();
+            (scratch, Opened { file: Arc::new(file), size: 0, path })
+        }
+    };
+    let hasher = feed(&mut Stored::from(&part), hasher)?;
+    let past = if part.size > 0 { Past::Continued } else { Past::Straight };
+    let (root, place, written) = (root.clone(), scratch.place().clone(), part.size);
+    let sink = Sink { root, file: part.file, place, hasher, written, past, blob: blob.clone() };
     Ok(Some((scratch, sink)))
+}
+
+/// From where on the bytes of a blob can be had.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reach {
+    /// From the first, once.
+    Start,
+    /// From any byte on, as often as needed: what is here of it already need not come again.
+    Anywhere,
 }
 
 /// Where the chunks of one blob go, until it is whole.
 #[derive(Debug)]
 pub(super) struct Sink {
     root: Dir,
-    file: File,
+    file: Arc<File>,
     place: Place,
     hasher: Hasher,
     written: u64,
+    past: Past,
     blob: Descriptor,
 }
 
+/// How the bytes in a sink came together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Past {
+    /// In one go.
+    Straight,
+    /// In several: they may be parts of different things.
+    Continued,
+    /// In one go, after parts that were not of one thing.
+    Anew,
+}
+
 impl Sink {
+    /// Bytes that are here.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether no byte is missing.
+    pub(super) fn is_full(&self) -> bool {
+        self.written == self.blob.size
+    }
+
+    /// Says that what was written came from several answers.
+    pub(super) fn joined(self) -> Self {
+        let past = if self.past == Past::Straight { Past::Continued } else { self.past };
+        Self { past, ..self }
+    }
+
     /// Adds chunks.
     ///
     /// # Errors
-    /// `SizeMismatch` before a byte more than announced is written (M6); `Io`.
+    /// `SizeMismatch` before a byte more than announced is written (M6); `Io`. Nothing is kept then.
     pub(super) fn write(mut self, chunks: &[Bytes]) -> Result<Self> {
-        for chunk in chunks {
-            self.written += chunk.len() as u64;
-            if self.written > self.blob.size {
-                return Err(self.wrong_size("at least "));
-            }
-            self.hasher.update(chunk);
-            self.file.write_all(chunk).map_err(|error| io_error("write", &self.place.path(), error))?;
+        let outcome = chunks.iter().try_for_each(|chunk| self.add(chunk));
+        match outcome {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.give_up(error)),
         }
-        Ok(self)
     }
 
-    /// Ends the blob: what was written is compared with what was announced, put on disk, and gets its name.
+    /// Ends the blob: what was written is compared with what was announced, put on disk, and gets its name. If it was put
+    /// together from parts that were not of one thing, gives the sink, empty, to be filled once more in one go (H6).
     ///
     /// # Errors
-    /// `SizeMismatch`, `DigestMismatch`; `Io`.
-    pub(super) fn finish(self) -> Result<()> {
+    /// `SizeMismatch`, `DigestMismatch`; `Io`. Nothing is kept then.
+    pub(super) fn finish(self) -> Result<Option<Self>> {
         if self.written != self.blob.size {
-            return Err(self.wrong_size(""));
+            let error = self.wrong_size("");
+            return Err(self.give_up(error));
         }
-        let Self { root, file, place, hasher, blob, .. } = self;
-        let actual = hasher.finish();
-        if actual != blob.digest {
-            return Err(wrong_digest(&blob.digest, &actual));
+        let actual = self.hasher.clone().finish();
+        if actual != self.blob.digest {
+            let error = wrong_digest(&self.blob.digest, &actual);
+            return self.mixed(error).map(Some);
         }
         // On disk first, then under its name (S1).
-        file.sync_all().map_err(|error| io_error("sync", &place.path(), error))?;
-        place.publish(&make_home(&root, &blob.digest)?, blob.digest.encoded())
+        self.file.sync_all().map_err(|error| io_error("sync", &self.place.path(), error))?;
+        self.place.publish(&make_home(&self.root, &self.blob.digest)?, self.blob.digest.encoded())?;
+        Ok(None)
+    }
+
+    fn add(&mut self, chunk: &Bytes) -> Result<()> {
+        let at = self.written;
+        self.written += chunk.len() as u64;
+        if self.written > self.blob.size {
+            return Err(self.wrong_size("at least "));
+        }
+        self.hasher.update(chunk);
+        self.file.write_all_at(chunk, at).map_err(|error| io_error("write", &self.place.path(), error))
+    }
+
+    fn mixed(self, error: Error) -> Result<Self> {
+        if self.past != Past::Continued {
+            return Err(self.give_up(error));
+        }
+        tracing::warn!(%error, "its parts were not of one blob: it is fetched once more");
+        self.file.set_len(0).map_err(|error| io_error("empty", &self.place.path(), error))?;
+        let hasher = hasher(&self.blob.digest)?;
+        Ok(Self { hasher, written: 0, past: Past::Anew, ..self })
+    }
+
+    /// What can't become the blob is no part of it either.
+    fn give_up(&self, error: Error) -> Error {
+        if let Err(error) = self.place.remove() {
+            tracing::debug!(%error, "a temporary file stays behind");
+        }
+        error
     }
 
     fn wrong_size(&self, at_least: &str) -> Error {
@@ -173,11 +247,15 @@ impl Sink {
 }
 
 /// Feeds all that is left of a file to a hasher.
-pub(crate) fn hash(from: &mut Stored, mut hasher: Hasher) -> Result<Digest> {
+pub(crate) fn hash(from: &mut Stored, hasher: Hasher) -> Result<Digest> {
+    feed(from, hasher).map(Hasher::finish)
+}
+
+fn feed(from: &mut Stored, mut hasher: Hasher) -> Result<Hasher> {
     loop {
         let chunk = from.next(COPY_BUFFER)?;
         if chunk.is_empty() {
-            return Ok(hasher.finish());
+            return Ok(hasher);
         }
         hasher.update(&chunk);
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, Index};
 
-use super::{Layout, Repository, Shape, files, lease, tree};
+use super::{Layout, Repository, Shape, files, lease, partial, tree};
 use crate::blocking::blocking;
 use crate::dir::io_error;
 use crate::entries;
@@ -37,6 +37,8 @@ pub struct Collected {
     pub blobs: u64,
     /// Bytes that this freed. A blob that another repository of a tree shares frees none.
     pub bytes: u64,
+    /// Parts of blobs that were removed: somebody began to fetch them, and nobody went on.
+    pub parts: u64,
     /// Blobs that nothing leads to and that stay, since they are young or somebody uses them.
     pub kept: u64,
 }
@@ -101,6 +103,8 @@ impl Repository {
                     None => collected.kept += 1,
                 }
             }
+            let (parts, bytes) = partial::collect(&self.dir, cutoff)?;
+            (collected.parts, collected.bytes) = (collected.parts + parts, collected.bytes + bytes);
             Ok(())
         })
     }

@@ -8,26 +8,43 @@ use std::future::ready;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{StreamExt, empty};
 use futures_util::{FutureExt, TryStreamExt};
-use gantri_core::{ByteStream, Result};
+use gantri_core::{BlobBody, ByteStream, Result};
 
 use super::files::Sink;
 use crate::blocking::blocking;
 
-/// Feeds all chunks to the sink and finishes it.
+/// Feeds what the sink lacks of a body to it and finishes it; all of it once more, if it turns out that what was there and
+/// what came were not of one blob.
 ///
 /// # Errors
-/// Those of the stream and of the sink.
+/// Those of the body and of the sink.
 ///
 /// # Cancel safety
 /// At most one batch more is written, to a file that nobody sees.
-pub(super) async fn receive(mut chunks: ByteStream, sink: Sink) -> Result<()> {
+pub(super) async fn receive(mut body: BlobBody, mut sink: Sink) -> Result<()> {
+    loop {
+        let chunks = if sink.is_full() && sink.written() > 0 { empty().boxed() } else { body.open(sink.written())? };
+        let (full, last) = pour(chunks, sink).await?;
+        let full = if body.has_seams() { full.joined() } else { full };
+        match blocking(move || full.write(&last.chunks)?.finish()).await? {
+            None => return Ok(()),
+            Some(emptied) => sink = emptied,
+        }
+    }
+}
+
+/// Writes all batches but the last.
+async fn pour(mut chunks: ByteStream, sink: Sink) -> Result<(Sink, Batch)> {
     let mut writing: BoxFuture<'static, Result<Sink>> = ready(Ok(sink)).boxed();
     loop {
-        let batch = Batch::gather(&mut chunks).await?;
+        let batch = Batch::gather(&mut chunks).await;
+        // Also if no more comes: what has come is there, and is nobody's, when this is over.
         let sink = writing.await?;
+        let batch = batch?;
         if batch.last {
-            return blocking(move || sink.write(&batch.chunks)?.finish()).await;
+            return Ok((sink, batch));
         }
         writing = blocking(move || sink.write(&batch.chunks)).boxed();
     }

@@ -13,6 +13,7 @@ pub(crate) mod index;
 mod lease;
 pub(crate) mod lock;
 mod manage;
+mod partial;
 mod pull;
 mod push;
 pub(crate) mod scratch;
@@ -20,6 +21,7 @@ mod tree;
 mod upload;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gantri_core::{Error, ErrorKind, Limits, MissingChildren, Result};
@@ -51,6 +53,8 @@ struct Inner {
     writers: Mutex<()>,
     /// What keeps the content that is put here, or found, until something leads to it.
     lease: Option<Arc<Lease>>,
+    /// Whether a blob was refused for good: nobody will go on with what is here then.
+    spoiled: AtomicBool,
 }
 
 /// What the directory is.
@@ -143,7 +147,8 @@ impl Layout {
         let Self(inner) = self;
         let (root, limits) = (inner.root.clone(), inner.limits.clone());
         let (shape, writers, lease) = (inner.shape, Mutex::default(), inner.lease.clone());
-        Self(Arc::new(Inner { root, shape, limits, missing_children: policy, writers, lease }))
+        let spoiled = AtomicBool::new(inner.spoiled.load(Ordering::Relaxed));
+        Self(Arc::new(Inner { root, shape, limits, missing_children: policy, writers, lease, spoiled }))
     }
 
     async fn begin(dir: impl AsRef<Path>, shape: impl FnOnce(&Dir) -> Result<Shape> + Send + 'static) -> Result<Self> {
@@ -181,7 +186,16 @@ impl Layout {
 
     fn held_by(root: Dir, shape: Shape, lease: Option<Arc<Lease>>) -> Self {
         let (limits, missing_children) = (Limits::default(), MissingChildren::default());
-        Self(Arc::new(Inner { root, shape, limits, missing_children, writers: Mutex::default(), lease }))
+        let (writers, spoiled) = (Mutex::default(), AtomicBool::default());
+        Self(Arc::new(Inner { root, shape, limits, missing_children, writers, lease, spoiled }))
+    }
+
+    /// Remembers that a blob will never come, but for one that did not come only because of the way.
+    fn note(&self, error: &Error) {
+        let may_come = [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::RateLimited, ErrorKind::SizeMismatch];
+        if !may_come.contains(&error.kind()) {
+            self.0.spoiled.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Runs work on a repository that must be there.

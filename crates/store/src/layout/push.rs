@@ -9,6 +9,7 @@ use gantri_core::{
 use gantri_spec::wire::ErrorCode;
 use gantri_spec::{Algorithm, Descriptor, Digest, Index, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
+use super::files::Reach;
 use super::incoming::receive;
 use super::upload::{self, Upload};
 use super::{Layout, Repository, Shape, files, index, lease, tree};
@@ -19,12 +20,13 @@ use crate::{entries, graph};
 impl Push for Layout {
     /// Every body is hashed here, those that verify themselves too: they vouch for the blob they were read from, not for
     /// the one they are put as. A blob that is there already, whole, is not asked for: the body is not opened then.
-    async fn put_blob(&self, repo: &RepositoryName, blob: &Descriptor, mut body: BlobBody) -> Result<()> {
+    /// Of one that is here in part, from a put that did not end, only the rest is asked for.
+    async fn put_blob(&self, repo: &RepositoryName, blob: &Descriptor, body: BlobBody) -> Result<()> {
         let wanted = blob.clone();
-        let Some((_scratch, sink)) = self.on_made(repo, move |here| files::begin(&here.dir, &wanted)).await? else {
-            return Ok(());
-        };
-        receive(body.open(0)?, sink).await
+        let reach = if body.replayable() { Reach::Anywhere } else { Reach::Start };
+        let begun = self.on_made(repo, move |here| files::begin(&here.dir, &wanted, reach)).await?;
+        let Some((_scratch, sink)) = begun else { return Ok(()) };
+        receive(body, sink).await.inspect_err(|error| self.note(error))
     }
 
     async fn mount_blob(&self, repo: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> Result<Mount> {

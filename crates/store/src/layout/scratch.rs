@@ -2,13 +2,15 @@
 //!
 //! A scratch file lies in `blobs/` under a name that no other tool looks at, and is moved to its final name when it is
 //! whole. Its guard removes it otherwise. Its process holds a lock on it as long as it lives, so a scratch file whose
-//! lock is free belongs to nobody: whoever makes the next one sweeps it away, whatever its age.
+//! lock is free belongs to nobody: whoever makes the next one sweeps it away, whatever its age. Only a part of a blob that
+//! somebody may go on with (`partial.rs`) has its time.
 
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
 use gantri_core::{Error, ErrorKind, Result};
 
+use super::partial;
 use crate::dir::Dir;
 
 /// The directory of all blobs, by algorithm; scratch files lie here too, on the same file system.
@@ -19,7 +21,18 @@ pub(crate) const PREFIX: &str = ".gantri-";
 /// Removes an unfinished file when it is dropped, at once and on the thread that drops it: whoever gives up a write and
 /// then ends the process leaves nothing behind.
 #[derive(Debug)]
-pub(super) struct Scratch(Place);
+pub(super) struct Scratch {
+    place: Place,
+    fate: Fate,
+}
+
+/// What becomes of an unfinished file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    Removed,
+    /// It stays, if that is worth it, for whoever goes on with it.
+    Kept,
+}
 
 /// Where an unfinished file lies.
 #[derive(Clone, Debug)]
@@ -31,14 +44,28 @@ pub(super) struct Place {
 impl Scratch {
     /// A new, empty file in the layout `root`, locked by this process; scratch files of dead processes are swept away.
     pub(super) fn create(root: &Dir) -> Result<(Self, File)> {
+        Self::make(root, "", Fate::Removed)
+    }
+
+    /// The same, with this at the end of its name, for bytes that somebody else may go on with.
+    pub(super) fn create_as(root: &Dir, suffix: &str) -> Result<(Self, File)> {
+        Self::make(root, suffix, Fate::Kept)
+    }
+
+    /// A file that another process left, and that this one has locked.
+    pub(super) fn lasting(dir: Dir, name: String) -> Self {
+        Self { place: Place { dir, name }, fate: Fate::Kept }
+    }
+
+    fn make(root: &Dir, suffix: &str, fate: Fate) -> Result<(Self, File)> {
         let dir = root.make_dir(BLOBS)?;
         sweep(&dir)?;
         for _ in 0..MAX_TRIES {
-            let name = format!("{PREFIX}{}", random_id()?);
+            let name = format!("{PREFIX}{}{suffix}", random_id()?);
             let Some(file) = dir.create(&name)? else { continue };
-            let scratch = Self(Place { dir: dir.clone(), name });
+            let scratch = Self { place: Place { dir: dir.clone(), name }, fate };
             // A sweep between the two calls may have taken the file for abandoned: then it is gone, or locked by it.
-            if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && dir.is_at(&file, &scratch.0.name)? {
+            if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && dir.is_at(&file, &scratch.place.name)? {
                 return Ok((scratch, file));
             }
         }
@@ -48,14 +75,17 @@ impl Scratch {
 
     /// Where it is; what is published from there no longer is.
     pub(super) fn place(&self) -> &Place {
-        &self.0
+        &self.place
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.fate == Fate::Kept && self.place.holds(partial::KEPT_FROM) {
+            return;
+        }
         // Once published the name is free, and as names are random nobody took it since: this finds nothing then.
-        if let Err(error) = self.0.dir.remove(&self.0.name) {
+        if let Err(error) = self.place.remove() {
             tracing::debug!(%error, "a temporary file stays behind until the next write");
         }
     }
@@ -67,17 +97,29 @@ impl Place {
         self.dir.rename(&self.name, to, name)
     }
 
+    /// Removes what is wrong or has no room, and is of no use to anybody.
+    pub(super) fn remove(&self) -> Result<()> {
+        self.dir.remove(&self.name).map(drop)
+    }
+
     /// For messages.
     pub(super) fn path(&self) -> PathBuf {
         self.dir.path_of(&self.name)
     }
+
+    fn holds(&self, bytes: u64) -> bool {
+        self.dir.file(&self.name).is_ok_and(|file| file.is_some_and(|file| file.size >= bytes))
+    }
 }
 
-/// Removes the scratch files in `dir` whose process is dead.
+/// Removes the scratch files in `dir` whose process is dead, but for parts of blobs that are not old.
 fn sweep(dir: &Dir) -> Result<()> {
     for name in dir.names()?.iter().filter(|name| name.starts_with(PREFIX)) {
         // One that can't be opened is not ours to judge.
         let Ok(Some(found)) = dir.file_to_write(name) else { continue };
+        if partial::is_part(name) && partial::is_kept(&found) {
+            continue;
+        }
         if found.file.try_lock().is_ok() {
             dir.remove(name)?;
         }

@@ -9,4 +9,5 @@ mod crowd;
 mod disk;
 mod hostile;
 mod index;
+mod partial;
 mod tree;

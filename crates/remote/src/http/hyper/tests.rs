@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::dial::{Connection, Tcp};
+use super::super::dial::Connection;
 use super::*;
 
 /// Answers every request with 204, for ever.
@@ -44,7 +44,7 @@ fn client(side: &str, addresses: Addresses) -> HyperClient {
 fn over(side: &str, addresses: Addresses, dialer: Arc<dyn Dial>) -> HyperClient {
     let side = Arc::new(Side::told_by(&side.parse().unwrap()));
     let resolver = Arc::new(Played(addresses, AtomicUsize::new(0)));
-    HyperClient::new(HttpVersion::Auto, &Limits::default(), side, resolver, dialer)
+    HyperClient::new(Route { resolver, dialer, ..Route::default() }, &Limits::default(), side)
 }
 
 async fn ask(client: &HyperClient, destination: Destination, url: String) -> Result<(), SendErrorKind> {

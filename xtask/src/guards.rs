@@ -1,0 +1,220 @@
+//! The proof that the tests of `docs/security.md` can fail: each guard listed in `docs/guards.toml` is taken out of a copy
+//! of the tree, and the tests beside it have to go red.
+//!
+//! Whether the list still fits the tree (each guard stands where it says, once) is part of `check`; taking the guards out
+//! is for a person to start, for it builds once for each of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Deserialize;
+
+use crate::tool::{self, Result, command, workspace_root};
+
+/// Longer than any of the tests takes. A test that hangs without its guard has failed.
+const PATIENCE_S: &str = "180";
+/// What one test may claim, in KiB: without its guard it may want everything.
+const MEMORY_KIB: &str = "8000000";
+
+#[derive(Deserialize)]
+struct List {
+    guard: Vec<Guard>,
+}
+
+/// One guard, and what shows that it is needed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Guard {
+    /// The row of `docs/security.md`.
+    row: String,
+    /// Below `crates/`.
+    file: String,
+    /// Its text, as it stands in the file.
+    with: String,
+    /// What stands there when it is taken out.
+    without: String,
+    /// The tests that go red then, named as in `docs/security.md`.
+    tests: Vec<String>,
+}
+
+/// What became of a test without its guard.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Outcome {
+    Red,
+    Green,
+    NotBuilt,
+    NotRun,
+}
+
+/// Takes out each guard of these rows, or of all.
+pub(crate) fn guards(rows: &[&str]) -> Result {
+    let guards = read()?;
+    let wanted = |guard: &&Guard| rows.is_empty() || rows.contains(&guard.row.as_str());
+    let tree = Copy::of_the_tree()?;
+    let (mut red, mut other) = (0, Vec::new());
+    let started = Instant::now();
+    for guard in guards.iter().filter(wanted) {
+        for (test, outcome) in tree.without(guard)? {
+            println!("{:<4} {:<8} {test}", guard.row, outcome.word());
+            match outcome {
+                Outcome::Red => red += 1,
+                _ => other.push(format!("{} {test}: {}", guard.row, outcome.word())),
+            }
+        }
+    }
+    println!("guards: {red} red, {} not, {:.0} s", other.len(), started.elapsed().as_secs_f64());
+    if other.is_empty() { Ok(()) } else { Err(other.join("\n")) }
+}
+
+/// Whether each guard of the list stands in its file, once; how many there are.
+pub(crate) fn fit() -> Result<usize> {
+    let guards = read()?;
+    let astray: Vec<String> = guards.iter().filter_map(|guard| guard.place().err()).collect();
+    if astray.is_empty() { Ok(guards.len()) } else { Err(astray.join("\n")) }
+}
+
+fn read() -> Result<Vec<Guard>> {
+    let path = workspace_root().join("docs/guards.toml");
+    let text = fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
+    let list: List = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(list.guard)
+}
+
+impl Guard {
+    /// The file without the guard.
+    fn place(&self) -> Result<String> {
+        let path = workspace_root().join("crates").join(&self.file);
+        let text = fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
+        match text.matches(&self.with).count() {
+            1 => Ok(text.replacen(&self.with, &self.without, 1)),
+            found => Err(format!("guards.toml, {}: {} holds it {found} times: {:?}", self.row, self.file, self.with)),
+        }
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Red => "red",
+            Self::Green => "GREEN",
+            Self::NotBuilt => "NOBUILD",
+            Self::NotRun => "NOTRUN",
+        }
+    }
+}
+
+/// A copy of the tree with a build directory of its own, so that nobody's tree is ever without its guards.
+struct Copy {
+    scratch: tool::Scratch,
+    target: PathBuf,
+}
+
+impl Copy {
+    fn of_the_tree() -> Result<Self> {
+        let cache = tool::cache_dir()?;
+        let scratch = tool::Scratch::new(&cache, "guards")?;
+        let files = "git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C ";
+        tool::shell(&format!("{files}'{}'", tool::text(scratch.path())), &workspace_root())?;
+        Ok(Self { scratch, target: cache.join("guards-target") })
+    }
+
+    /// What each test says without the guard.
+    fn without(&self, guard: &Guard) -> Result<Vec<(String, Outcome)>> {
+        let file = self.scratch.path().join("crates").join(&guard.file);
+        let whole = fs::read(&file).map_err(|error| format!("read {}: {error}", file.display()))?;
+        write(&file, guard.place()?.as_bytes())?;
+        let mut by_binary: BTreeMap<Vec<String>, Vec<&str>> = BTreeMap::new();
+        for test in &guard.tests {
+            by_binary.entry(binary(self.scratch.path(), test)).or_default().push(test);
+        }
+        let mut outcomes = Vec::new();
+        for (binary, tests) in by_binary {
+            let said = self.run(&binary, &tests)?;
+            outcomes.extend(tests.into_iter().map(|test| (test.to_owned(), judge(&said, test))));
+        }
+        write(&file, &whole)?;
+        Ok(outcomes)
+    }
+
+    fn run(&self, binary: &[String], tests: &[&str]) -> Result<String> {
+        let limits = format!("ulimit -v {MEMORY_KIB}; exec \"$@\"");
+        let mut cargo =
+            command("bash", ["-c", &limits, "bash", "timeout", PATIENCE_S, "cargo", "test", "--no-fail-fast"]);
+        cargo.args(binary).arg("--").args(tests.iter().map(|test| function(test)));
+        cargo.current_dir(self.scratch.path()).env("CARGO_TARGET_DIR", &self.target).env("RUSTFLAGS", "-Awarnings");
+        // The build has all the time it wants; only the tests are hurried.
+        let mut build = command("cargo", ["test", "--no-run", "--quiet"]);
+        build.args(binary).current_dir(self.scratch.path()).env("CARGO_TARGET_DIR", &self.target);
+        build.env("RUSTFLAGS", "-Awarnings");
+        if tool::run(&mut build).is_err() {
+            return Ok("not built".to_owned());
+        }
+        let output = cargo.output().map_err(|error| format!("run {cargo:?}: {error}"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result {
+    fs::write(path, bytes).map_err(|error| format!("write {}: {error}", path.display()))
+}
+
+/// Which binary of tests holds it, as words for cargo.
+fn binary(root: &Path, test: &str) -> Vec<String> {
+    let mut parts = test.split("::");
+    let (name, first) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let dir = root.join("crates").join(name);
+    let package = if name == "gantri" { name.to_owned() } else { format!("gantri-{name}") };
+    let mut words = vec!["-p".to_owned(), package];
+    if name == "core" && first == "testkit" {
+        // The rules are run by whoever has a registry; the one in memory is nearest.
+        words.extend(["--test".to_owned(), "behaviour".to_owned()]);
+    } else if dir.join("tests").join(first).is_dir() || dir.join("tests").join(format!("{first}.rs")).is_file() {
+        words.extend(["--test".to_owned(), first.to_owned()]);
+    } else {
+        words.push(if dir.join("src/lib.rs").is_file() { "--lib" } else { "--bins" }.to_owned());
+    }
+    words
+}
+
+fn function(test: &str) -> &str {
+    test.rsplit("::").next().unwrap_or(test)
+}
+
+/// A test that never said how it ended, in a run that had begun it, hung or took the process down with it.
+fn judge(said: &str, test: &str) -> Outcome {
+    let about = |line: &&str| line.starts_with("test ") && line.contains(function(test));
+    let lines: Vec<&str> = said.lines().filter(about).collect();
+    if said == "not built" {
+        Outcome::NotBuilt
+    } else if lines.iter().any(|line| line.ends_with("FAILED")) {
+        Outcome::Red
+    } else if !lines.is_empty() && lines.iter().all(|line| line.ends_with("ok")) {
+        Outcome::Green
+    } else if said.contains("running 0 tests") || said.contains("test result") {
+        Outcome::NotRun
+    } else {
+        Outcome::Red
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_test_ended_is_read_from_what_the_run_said() {
+        let cases = [
+            ("not built", "NOBUILD"),
+            ("running 1 test\ntest a::guarded ... FAILED\ntest result: FAILED.", "red"),
+            ("running 1 test\ntest a::guarded ... ok\ntest result: ok.", "GREEN"),
+            ("running 2 tests\ntest a::guarded ... ok\ntest b::guarded ... FAILED\ntest result: FAILED.", "red"),
+            ("running 0 tests\n\ntest result: ok. 0 passed", "NOTRUN"),
+            ("running 1 test\n", "red"),
+        ];
+        for (said, expected) in cases {
+            assert_eq!(judge(said, "remote::a::guarded").word(), expected, "{said}");
+        }
+    }
+}
