@@ -23,7 +23,7 @@ use url::form_urlencoded::Serializer;
 use super::credentials::{Credential, Secret};
 use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
-use crate::http::{Body, HttpClient, failure};
+use crate::http::{Body, Destination, HttpClient, failure};
 use crate::transport::{is_passing, retry_after};
 
 /// A token, and when it must no longer be used.
@@ -134,7 +134,7 @@ impl Exchange {
         let mut request = http::Request::builder()
             .method(form.method.clone())
             .uri(at.url.as_str())
-            .extension(at.destination)
+            .extension(form.destination(at))
             .body(Body::bytes(form.body.clone()))
             .map_err(|error| Error::new(ErrorKind::Protocol, "token request").with_source(error))?;
         let headers = request.headers_mut();
@@ -165,6 +165,18 @@ struct Form {
     method: Method,
     authorization: Option<HeaderValue>,
     body: Bytes,
+}
+
+impl Form {
+    /// Where it may arrive. The user's word that secrets may travel in the clear is about the registry's network, whatever
+    /// address a name resolves to (A12).
+    fn destination(&self, at: &Admitted) -> Destination {
+        let secret = self.authorization.is_some() || !self.body.is_empty();
+        match at.destination {
+            Destination::Foreign if secret && at.url.scheme() == "http" => Destination::Beside,
+            destination => destination,
+        }
+    }
 }
 
 /// The older form: everything in the query, the password in a header. One `scope` for each resource.

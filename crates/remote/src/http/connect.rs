@@ -207,10 +207,10 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// What kind of place it is, as far as that is known here.
+    /// What kind of place it is, as far as that is known.
     pub(crate) fn class(&self) -> Option<AddressClass> {
         match self {
-            Self::Host(at) => Some(AddressClass::of(at.ip())),
+            Self::Host(address) => Some(AddressClass::of(address.ip())),
             Self::Proxy => None,
         }
     }

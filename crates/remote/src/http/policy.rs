@@ -248,6 +248,17 @@ impl AddressClass {
     }
 }
 
+/// Whether an address of this class may be connected to, for a registry at one of class `side`: asked for every connection,
+/// of the very address that is about to be used (A7).
+pub(crate) fn may_connect(destination: Destination, class: AddressClass, side: AddressClass) -> bool {
+    match destination {
+        Destination::Registry | Destination::Trusted => true,
+        Destination::Foreign => class.may_be_reached_from(side),
+        Destination::Outside => class == AddressClass::Public,
+        Destination::Beside => class == side && class != AddressClass::Public,
+    }
+}
+
 /// The class that can be told without asking a resolver: of an address, or of the name `localhost`.
 pub(crate) fn literal_class(url: &Url) -> Option<AddressClass> {
     match url.host()? {

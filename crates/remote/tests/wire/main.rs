@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod auth;
+mod authorization;
 mod check;
 mod delete;
 mod download;
+mod hostile;
 mod http2;
 mod listing;
 mod manifest;
