@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod faults;
 mod go;
 mod guards;
 mod interop;
@@ -17,6 +18,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   check [--only STEP]... [--skip STEP]...   everything a change must pass
   guards [ROW]...                           the tests of docs/security.md, each without its guard
   interop [WORD]...                         our client and server against other people's
+  faults [OPTION]...                        the fault matrix; --help says more
   bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
   serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["check", options @ ..] => check::check(options),
         ["guards", rows @ ..] => guards::guards(rows),
         ["interop", words @ ..] => interop::interop(words),
+        ["faults", words @ ..] => faults::faults(words),
         ["bench", parts @ ..] => bench::bench(parts),
         ["serve", kind] => server::serve(kind),
         _ => Err(USAGE.to_owned()),

@@ -38,7 +38,7 @@ use self::request::About;
 pub(crate) use self::request::{Payload, Replay, Request};
 pub(crate) use self::response::{Bound, Response, Whole};
 pub(crate) use self::retry::{Attempt, backoff, is_passing, roll};
-use self::retry::{Decision, Policy, decide};
+use self::retry::{Decision, Policy, certainly_not_done, decide};
 use self::sending::Progress;
 pub use self::throttle::Throttle;
 use self::throttle::{Host, Lane};
@@ -140,6 +140,7 @@ impl Transport {
             };
             let decision = self.decide(&outcome, request, attempt, &host);
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
+            request.doubted |= !certainly_not_done(outcome.trouble());
             match decision {
                 Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
                 Decision::Replace => attempt.replaced = true,
