@@ -21,10 +21,13 @@ pub(crate) struct Bounds {
 /// A chunk of the world's client: what was not acknowledged of one goes again.
 const CHUNK: u64 = 16 << 10;
 
+/// What was written and not yet read when the client had enough.
+const UNDER_WAY: u64 = 1;
+
 impl Bounds {
     pub(crate) fn of(cell: Cell, class: Class) -> Self {
         let Some(mode) = cell.mode else { return Self { requests: 0, time: Duration::ZERO, twice: 0 } };
-        let twice = if cell.operation == Operation::PullBlob { 0 } else { CHUNK };
+        let twice = if cell.operation == Operation::PullBlob { UNDER_WAY } else { CHUNK };
         Self { requests: requests(mode, cell, class), time: time(mode, cell), twice }
     }
 }
@@ -35,12 +38,20 @@ fn requests(mode: Mode, cell: Cell, class: Class) -> usize {
     let hops = match mode {
         Mode::Redirect(Detour::Hops(hops)) => hops as usize,
         Mode::Redirect(Detour::Loop) => 5,
+        // The way there goes with each try.
+        Mode::Redirect(Detour::ExpiredPresign) if cell.times == Times::Always => 6,
         Mode::Redirect(_) => 1,
         _ => 0,
     };
     // Each of the chunks is led the same way.
     let hops = if cell.operation == Operation::PushChunked && cell.times == Times::Always { 4 * hops } else { hops };
     let mended = match (cell.times, class) {
+        // The tag is looked up, and each of the three that it lists.
+        (_, Class::Succeeds) if cell.operation == Operation::Referrers => 4,
+        // Refused as a whole, it goes in as many pieces as there is nothing smaller than.
+        (Times::Once, _) if matches!(mode, Mode::Status(413, _)) => 6,
+        // Looked for, asked about, gone on with, committed.
+        (Times::Once, _) if uploads => 4,
         (Times::Once, _) => 3,
         (Times::Always, Class::Succeeds | Class::Resumes) => 4,
         (Times::Always, _) if uploads => 15,

@@ -30,6 +30,8 @@ use Class::{Fails, Refuses, Resumes, Succeeds};
 pub(crate) fn expected(mode: Mode, operation: Operation, times: Times) -> Option<Class> {
     match mode {
         Mode::Refuse | Mode::Tls(TlsMode::CutInHandshake) => Some(passing(times, Connect)),
+        // What is only asked beforehand may fail in any way: the work itself goes over the next connection.
+        Mode::Tls(_) if times == Once && matches!(operation, PushMonolithic | PushChunked | Delete) => Some(Succeeds),
         // Nothing helps against these, and nothing else is tried (A13).
         Mode::Tls(_) => Some(Fails(Connect)),
         Mode::AcceptThenClose | Mode::ResetBeforeHeaders | Mode::ResetMidHeaders | Mode::HalfClose => {
@@ -134,29 +136,44 @@ fn misframed(mode: FramingMode, operation: Operation, times: Times) -> Option<Cl
     })
 }
 
-/// A status that refuses (H9, H10).
+/// A status that refuses (H9, H10). A page of HTML is nobody's registry (M9).
 fn refused(status: u16, page: ErrorPage, operation: Operation, times: Times) -> Class {
+    let html = page == ErrorPage::Html;
     match (status, operation) {
+        // Without a reason of its own, a token server refuses, or is away.
+        (400.., Token) if page != ErrorPage::Json && !matches!(status, 403 | 405 | 408 | 429 | 500..=503) => match status {
+            504 => passing(times, Unavailable),
+            _ => Fails(Unauthorized),
+        },
         (408 | 504, _) => passing(times, Timeout),
         (429, _) => passing(times, RateLimited),
         (500.., _) => passing(times, Unavailable),
         // Whoever may not mount, may still push (A11).
         (401 | 403 | 404 | 405, Mount) => Succeeds,
-        // Smaller ones may be taken (H17); the blob's chunks here are as small as they get.
+        // Smaller ones may be taken (H17); chunks are as small here as they get.
         (413, PushMonolithic) if times == Once => Succeeds,
         (413, PushManifest) => Fails(LimitExceeded),
         // Without the API, the tag (H10).
         (400 | 404 | 405 | 406, Referrers) => Succeeds,
         (401, _) => Fails(Unauthorized),
         (403, _) => Fails(Denied),
+        // Who does not know HEAD knows GET; and so it is asked for a token once more.
         (405, Resolve) => Succeeds,
+        (405, Token) if times == Once => Succeeds,
+        (405, Token) if page != ErrorPage::Json => Fails(Unauthorized),
+        // Who takes no end with a body takes it without.
+        (405, PushMonolithic) if times == Once => Succeeds,
+        // A session that is not found is lost, whatever is said of it (H13).
+        (404, PushMonolithic | PushChunked) if times == Once => Succeeds,
+        (400 | 404 | 405 | 406, _) if html => Fails(NotARegistry),
         (405, _) => Fails(Unsupported),
-        (404, _) if page == ErrorPage::Html => Fails(NotARegistry),
+        // A code that nobody knows says less than none.
+        (404, _) if page == ErrorPage::Json => Fails(RepositoryUnknown),
+        (404, Ping) => Fails(NotARegistry),
         (404, Resolve | PullManifest | Delete) => Fails(ManifestUnknown),
         (404, PullBlob) => Fails(BlobUnknown),
-        (404, PushMonolithic | PushChunked) => passing(times, UploadUnknown),
+        (404, PushMonolithic | PushChunked) => Fails(UploadUnknown),
         (404, _) => Fails(RepositoryUnknown),
-        (400 | 406, _) if page == ErrorPage::Html => Fails(NotARegistry),
         _ => Fails(Protocol),
     }
 }

@@ -110,6 +110,8 @@ impl Transport {
     /// Sends a request that has been through this already, or is one of several that are tried again together (H25).
     pub(crate) async fn send_within(&self, request: &mut Request, attempt: &mut Attempt) -> Result<Response> {
         attempt.authorizations = 0;
+        // Where it was led the last time may be stale (H7).
+        request.trail = Trail::at(&request.home);
         loop {
             let host = self.throttle.host(&request.trail.url);
             let (authorization, outcome) = self.attempt(request, attempt, &host).await;
@@ -140,7 +142,7 @@ impl Transport {
             };
             let decision = self.decide(&outcome, request, attempt, &host);
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
-            request.doubted |= !certainly_not_done(outcome.trouble());
+            request.doubted |= decision != Decision::Stop && !certainly_not_done(outcome.trouble());
             match decision {
                 Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
                 Decision::Replace => attempt.replaced = true,
