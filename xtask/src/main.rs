@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod faults;
 mod go;
 mod guards;
 mod interop;
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   check [--only STEP]... [--skip STEP]...   everything a change must pass
   guards [ROW]...                           the tests of docs/security.md, each without its guard
   interop [WORD]...                         our client and server against other people's
+  faults [OPTION]...                        the fault matrix; --help says more
   bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
   kill [--kills N] [--mib N]                commands killed at random, a large blob cut and killed on its way
   serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["check", options @ ..] => check::check(options),
         ["guards", rows @ ..] => guards::guards(rows),
         ["interop", words @ ..] => interop::interop(words),
+        ["faults", words @ ..] => faults::faults(words),
         ["bench", parts @ ..] => bench::bench(parts),
         ["kill", options @ ..] => kill::kill(options),
         ["serve", kind] => server::serve(kind),

@@ -51,6 +51,12 @@ impl Cell {
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(format!("panicked: {}", said(&*panic))))
     }
 
+    /// What it is called.
+    pub(crate) fn name(&self) -> String {
+        let mode = self.mode.map_or_else(|| "nothing".to_owned(), |mode| mode.to_string());
+        format!("{mode}, {}, {:?}", self.operation.name(), self.times).to_lowercase()
+    }
+
     async fn outcome(self) -> Result<Outcome, String> {
         let scheme = self.mode.map_or(crate::world::Scheme::Http, scheme_of);
         let world = World::new(scheme, |proxy| self.script(proxy)).await;
@@ -74,7 +80,7 @@ impl Cell {
     }
 
     /// The requests that it befalls: where an upload leads is said first when it is started.
-    pub(crate) fn route(self) -> Route {
+    fn route(self) -> Route {
         use UploadMode::{LocationDowngrade, LocationElsewhere, NoLocation};
         match (self.mode, self.operation) {
             (Some(Mode::Upload(LocationDowngrade | LocationElsewhere | NoLocation)), Operation::PushMonolithic) => {
@@ -86,18 +92,12 @@ impl Cell {
 }
 
 impl Outcome {
-    /// How many requests were the heart of the operation.
-    pub(crate) fn hearts(&self, route: &Route) -> usize {
-        self.records.iter().filter(|record| route.is(&record.method, &record.target)).count()
-    }
-
-    /// Bytes of bodies that went either way for the operation, redirects followed.
-    pub(crate) fn bytes(&self, operation: Operation) -> u64 {
-        let route = Route::from(operation);
-        let led = |record: &Record| record.target.starts_with("/detour/");
-        let its = self.records.iter().filter(|record| route.is(&record.method, &record.target) || led(record));
-        its.filter(|record| record.mode.is_none_or(|mode| !matches!(mode, Mode::Status(..) | Mode::RetryAfter(..))))
-            .map(|record| if record.received > 0 { record.received } else { record.sent })
+    /// Bytes of the body that the operation is about, as often as they went.
+    pub(crate) fn bytes(&self, cell: Cell) -> u64 {
+        let down = cell.operation == Operation::PullBlob;
+        let its = self.records.iter().filter(|record| matches!(record.status, None | Some(200..=299)));
+        its.filter(|record| record.target.contains("/blobs/"))
+            .map(|record| if down { record.sent } else { record.received })
             .sum()
     }
 

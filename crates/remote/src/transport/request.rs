@@ -28,6 +28,8 @@ pub(crate) struct Request {
     /// What a token must allow.
     pub(super) scope: Scope,
     pub(super) replay: Replay,
+    /// Whether a try of it failed that may have had its effect.
+    pub(super) doubted: bool,
     /// What a 404 without a code means here.
     pub(super) absent: ErrorKind,
     /// What is asked for, as errors call it: `manifest ghcr.io/a/b:v1`.
@@ -94,6 +96,7 @@ impl Request {
             expects: true,
             scope,
             replay,
+            doubted: false,
             absent: ErrorKind::RepositoryUnknown,
             what: what.into(),
         }
@@ -134,6 +137,11 @@ impl Request {
     pub(crate) fn payload(mut self, payload: Payload) -> Self {
         self.body = payload;
         self
+    }
+
+    /// Whether it may have been done by a try whose answer was lost.
+    pub(crate) fn may_have_been_done(&self) -> bool {
+        self.doubted
     }
 
     /// Where it is meant to go.

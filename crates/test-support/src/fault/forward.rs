@@ -77,6 +77,7 @@ impl<C: Resettable> Conversation<C> {
         let Ok(upstream) = self.shared.upstream.connect().await else {
             return self.say(&asked, canned::refusal(502, ErrorPage::Empty, "")).await;
         };
+        let framing = Framing::of_request(&asked.head);
         let wanted = change::request(&mut asked);
         let mut head = asked.head.clone();
         head.set("connection", "close");
@@ -86,7 +87,6 @@ impl<C: Resettable> Conversation<C> {
         let method = head.word(0).to_owned();
 
         let Self { shared, incoming, outgoing, .. } = self;
-        let framing = Framing::of_request(&head);
         let mut body = Body::new(framing);
         let answer = {
             let mut sending = std::pin::pin!(send(shared, &asked, incoming, &mut write, &mut body, framing, wanted));

@@ -99,19 +99,23 @@ impl<W: tokio::io::AsyncWrite + Unpin> Outgoing<W> {
         if let Some(link) = self.link {
             sleep(link.latency).await;
         }
-        self.write.write_all(&head.bytes()).await
+        self.write.write_all(&head.bytes()).await?;
+        self.write.flush().await
     }
 
     /// Sends some of a body.
     pub(super) async fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(link) = self.link else { return self.write.write_all(bytes).await };
+        let Some(link) = self.link else {
+            self.write.write_all(bytes).await?;
+            return self.write.flush().await;
+        };
         // A tenth of a second at a time.
         let step = usize::try_from(link.rate / 10).unwrap_or(usize::MAX).max(1);
         for part in bytes.chunks(step) {
             sleep(link.takes(part.len())).await;
             self.write.write_all(part).await?;
         }
-        Ok(())
+        self.write.flush().await
     }
 
     pub(super) async fn end(&mut self) -> io::Result<()> {
