@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod go;
 mod interop;
 mod layout;
@@ -16,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   check [--only STEP]... [--skip STEP]...   everything a change must pass
   interop [WORD]...                         our client and server against other people's
   bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
+  fuzz [TARGET]... [--runs N | --seconds S] [--keep]
+                                            what holds for any bytes, under libFuzzer; `--keep` grows the corpora
   serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
 
 fn main() -> ExitCode {
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         ["check", options @ ..] => check::check(options),
         ["interop", words @ ..] => interop::interop(words),
         ["bench", parts @ ..] => bench::bench(parts),
+        ["fuzz", words @ ..] => fuzz::fuzz(words),
         ["serve", kind] => server::serve(kind),
         _ => Err(USAGE.to_owned()),
     };
