@@ -12,7 +12,7 @@ pub fn challenge(data: &[u8]) {
     let Some(lines) = lines(data) else { return };
     let challenges = Challenge::parse_all(lines.iter().copied());
     assert!(challenges.len() <= data.len());
-    for challenge in &challenges {
+    for challenge in challenges.iter().take(8) {
         let printed = challenge.to_string();
         can_be_shown(&printed);
         let reread = Challenge::parse_all([printed.as_str()]);

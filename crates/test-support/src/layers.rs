@@ -12,6 +12,7 @@ use crate::tar::{Header, Tar};
 
 /// An entry of a layer. Names are few, so that entries meet.
 #[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "tests make every one of them")]
 #[expect(missing_docs, reason = "named for what they are in an archive")]
 pub enum Entry {
     File { path: &'static str, contents: u8, mode: u32 },
