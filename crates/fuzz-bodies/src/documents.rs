@@ -61,6 +61,10 @@ pub fn descriptor(data: &[u8]) {
 pub fn error_body(data: &[u8]) {
     let Some(body) = ErrorBody::parse(data) else { return };
     assert!(!body.errors.is_empty());
+    for error in &body.errors {
+        can_be_shown(&error.code);
+        can_be_shown(&error.message);
+    }
     let said = |body: &ErrorBody| -> Vec<_> {
         let detail = |detail: &serde_json::value::RawValue| detail.get().to_owned();
         body.errors
