@@ -7,6 +7,7 @@ mod authorization;
 mod check;
 mod delete;
 mod download;
+mod floods;
 mod hostile;
 mod http2;
 mod listing;
