@@ -17,6 +17,7 @@ mod paging;
 mod product;
 mod push;
 mod put_manifest;
+mod realms;
 mod redirect;
 mod referrers;
 mod referrers_together;
