@@ -21,6 +21,7 @@ mod product;
 mod proxy;
 mod push;
 mod put_manifest;
+mod realms;
 mod redirect;
 mod referrers;
 mod referrers_together;
