@@ -47,7 +47,11 @@ pub fn command(program: &str, dir: &Path, arguments: impl IntoIterator<Item = im
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .env("HOME", dir)
-        .env_remove("DOCKER_CONFIG");
+        .env_remove("DOCKER_CONFIG")
+        .env_remove("DOCKER_AUTH_CONFIG")
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_RUNTIME_DIR");
     command
 }
 
