@@ -48,7 +48,11 @@ pub fn command(program: &str, dir: &Path, arguments: impl IntoIterator<Item = im
         .stderr(Stdio::piped())
         .env("HOME", dir)
         .env_remove("DOCKER_CONFIG")
-        .env_remove("XDG_CACHE_HOME");
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("DOCKER_AUTH_CONFIG")
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_RUNTIME_DIR");
     command
 }
 

@@ -6,6 +6,7 @@ mod copying;
 mod credentials;
 mod images;
 mod layouts;
+mod login;
 mod platforms;
 mod progress;
 mod quickstart;
