@@ -78,5 +78,9 @@ fn write_docs() -> Result<(), String> {
 
 fn stale() -> Result<(), String> {
     let written = fs::read_to_string(docs()).unwrap_or_default();
-    if written == table::docs() { Ok(()) } else { Err("docs/faults.md is stale: cargo xtask faults --write".to_owned()) }
+    if written == table::docs() {
+        Ok(())
+    } else {
+        Err("docs/faults.md is stale: cargo xtask faults --write".to_owned())
+    }
 }

@@ -80,7 +80,6 @@ impl Content {
 
 static CONFIG: Bytes = Bytes::from_static(b"{}");
 
-
 /// 64 KiB that do not repeat.
 fn noise(seed: u64) -> Bytes {
     let mut state = seed;

@@ -43,10 +43,7 @@ pub(super) struct Home {
 pub(super) enum Leg {
     Further(String),
     Refused(u16),
-    There {
-        home: Home,
-        mode: Option<Mode>,
-    },
+    There { home: Home, mode: Option<Mode> },
 }
 
 impl Detours {

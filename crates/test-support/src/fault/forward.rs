@@ -121,7 +121,8 @@ impl<C: Resettable> Conversation<C> {
     ) -> io::Result<Ending> {
         let framing = Framing::of_answer(method, &answer);
         answer.remove("connection");
-        if let (Some(home), Some(location)) = (&asked.home, answer.header("location").filter(|to| to.starts_with('/'))) {
+        if let (Some(home), Some(location)) = (&asked.home, answer.header("location").filter(|to| to.starts_with('/')))
+        {
             // Who was led here knows this place by another name.
             let to = format!("{home}{location}");
             answer.set("location", to);
@@ -198,7 +199,8 @@ impl<C: Resettable> Conversation<C> {
             FramingMode::ChunkedWithoutEnd | FramingMode::BadChunkSize => {
                 (lengths, ending) = (vec![], Ending::Close);
                 head.set("transfer-encoding", "chunked");
-                let size = if mode == FramingMode::BadChunkSize { "zz".to_owned() } else { format!("{:x}", bytes.len()) };
+                let size =
+                    if mode == FramingMode::BadChunkSize { "zz".to_owned() } else { format!("{:x}", bytes.len()) };
                 bytes = [size.as_bytes(), b"\r\n", &bytes, b"\r\n"].concat();
             }
             FramingMode::Gzip => {

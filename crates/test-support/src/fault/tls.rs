@@ -29,7 +29,8 @@ impl Certificates {
         params.distinguished_name.push(rcgen::DnType::CommonName, "gantri tests");
         let key = KeyPair::generate().expect("a key");
         let authority = CertifiedIssuer::self_signed(params, key).expect("an authority");
-        let leaf = |names: &[&str]| CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        let leaf =
+            |names: &[&str]| CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
         let signed = |params: CertificateParams| {
             let key = KeyPair::generate().expect("a key");
             let certificate = params.signed_by(&key, &authority).expect("a certificate");
