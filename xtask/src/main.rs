@@ -4,9 +4,11 @@
 mod bench;
 mod check;
 mod faults;
+mod fuzz;
 mod go;
 mod guards;
 mod interop;
+mod kill;
 mod layout;
 mod server;
 mod tool;
@@ -20,6 +22,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   interop [WORD]...                         our client and server against other people's
   faults [OPTION]...                        the fault matrix; --help says more
   bench [push|copy|pull|unpack]...          speed and memory against a peer in the same run
+  kill [--kills N] [--mib N]                commands killed at random, a large blob cut and killed on its way
+  fuzz [TARGET]... [--runs N | --seconds S] [--keep]
+                                            what holds for any bytes, under libFuzzer; `--keep` grows the corpora
   serve docker-registry|distribution|olareg a registry of that kind, until standard input ends";
 
 fn main() -> ExitCode {
@@ -31,6 +36,8 @@ fn main() -> ExitCode {
         ["interop", words @ ..] => interop::interop(words),
         ["faults", words @ ..] => faults::faults(words),
         ["bench", parts @ ..] => bench::bench(parts),
+        ["kill", options @ ..] => kill::kill(options),
+        ["fuzz", words @ ..] => fuzz::fuzz(words),
         ["serve", kind] => server::serve(kind),
         _ => Err(USAGE.to_owned()),
     };

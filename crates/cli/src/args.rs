@@ -1,6 +1,7 @@
 //! What the user typed. Nothing is looked up or checked here beyond its form; what it means is `context.rs`' business.
 #![expect(rustdoc::broken_intra_doc_links, reason = "help texts, in which brackets mean what may be left out")]
 
+mod credentials;
 mod serve;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::credentials::CredentialArgs;
 pub(crate) use self::serve::{Auth, ServeArgs};
 
 /// Pull, unpack, push, copy and serve OCI images.
@@ -50,6 +52,8 @@ pub(crate) struct Global {
         default_missing_value = "always"
     )]
     pub(crate) plain_http: Http,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
 }
 
 /// How data is printed.
@@ -132,6 +136,18 @@ pub(crate) enum Command {
     },
     /// Serve a registry: in memory, or from a directory
     Serve(ServeArgs),
+    /// Try a credential at a registry and keep it: in a credential helper if one is configured, else in a file
+    Login {
+        /// The registry
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+    /// Forget the credential for a registry
+    Logout {
+        /// The registry
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
     /// Fetch an image into an image layout or an archive
     Pull {
         /// The image
@@ -344,6 +360,8 @@ impl fmt::Display for Command {
         match self {
             Self::Quickstart { .. } => f.write_str("quickstart"),
             Self::Serve(_) => f.write_str("serve"),
+            Self::Login { host } => write!(f, "login {host}"),
+            Self::Logout { host } => write!(f, "logout {host}"),
             Self::Pull { source, .. } => write!(f, "pull {source}"),
             Self::Unpack { source, .. } => write!(f, "unpack {source}"),
             Self::Build { target, .. } => write!(f, "build {target}"),

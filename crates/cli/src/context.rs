@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use gantri::config::DockerCredentials;
 use gantri::spec::InvalidPlatform;
-use gantri::{Client, Error, ErrorKind, Limits, Location, Observer, PlainHttp, Platform, Reference};
+use gantri::{Client, Error, ErrorKind, KeptUploads, Limits, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::alternatives;
 use crate::args::{Global, Http, JobsArg, PlatformArg};
+use crate::credentials;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
@@ -60,8 +60,11 @@ impl Context {
         };
         let mut client = Client::builder()
             .observer(observer)
-            .credentials(Arc::new(DockerCredentials::default()))
+            .credentials(Arc::new(credentials::chain(&global.credentials)))
             .plain_http(plain_http);
+        if let Some(uploads) = KeptUploads::of_user() {
+            client = client.upload_sessions(Arc::new(uploads));
+        }
         if let Some(platform) = settings.platform {
             client = client.platform(parse_platform(platform)?);
         }

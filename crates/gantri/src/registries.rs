@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Limits, Registry, Result};
-use gantri_remote::{Credential, Credentials, Dial, PlainHttp, Remote, Resolve};
+use gantri_remote::{Credential, Credentials, Dial, PlainHttp, Remote, Resolve, UploadSessions};
 use gantri_spec::Host;
 
 /// The registries that a client speaks to.
@@ -28,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) resolver: Option<Arc<dyn Resolve>>,
     /// `None` is TCP.
     pub(crate) dialer: Option<Arc<dyn Dial>>,
+    pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 impl Default for Settings {
@@ -40,6 +41,7 @@ impl Default for Settings {
             page_size: None,
             resolver: None,
             dialer: None,
+            upload_sessions: None,
         }
     }
 }
@@ -62,6 +64,14 @@ impl Registries {
         remotes.insert(host.clone(), Arc::clone(&remote));
         Ok(remote)
     }
+
+    /// The registry at `host` for somebody else, who shares nothing with the client.
+    ///
+    /// # Errors
+    /// `Config` if it can't be set up.
+    pub(crate) fn as_another(&self, host: &Host, credentials: Arc<dyn Credentials>) -> Result<Remote> {
+        Settings { credentials, ..self.settings.clone() }.remote(host)
+    }
 }
 
 impl Settings {
@@ -83,6 +93,9 @@ impl Settings {
         }
         if let Some(dialer) = &self.dialer {
             remote = remote.dialer(Arc::clone(dialer));
+        }
+        if let Some(sessions) = &self.upload_sessions {
+            remote = remote.upload_sessions(Arc::clone(sessions));
         }
         remote.build()
     }

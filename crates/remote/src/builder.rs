@@ -17,7 +17,7 @@ use crate::http::{Dial, HttpClient, HyperClient, OwnHeaders, Pin, Proxies, Resol
 use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
 use crate::transport::{Paced, Parts, Throttle, Transport};
-use crate::upload::Lessons;
+use crate::upload::{Lessons, UploadSessions};
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub struct RemoteBuilder {
     throttle: Option<Throttle>,
     retry_statuses: Vec<StatusCode>,
     observer: Arc<dyn Observer>,
+    upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 const DEFAULT_API_ROOT: &str = "/v2";
@@ -88,6 +89,7 @@ impl RemoteBuilder {
             throttle: None,
             retry_statuses: Vec::new(),
             observer: Arc::new(NoObserver),
+            upload_sessions: None,
         }
     }
 
@@ -219,6 +221,13 @@ impl RemoteBuilder {
         self
     }
 
+    /// Keeps the uploads of whole blobs here, so that the next process can go on with one that this process did not end.
+    /// Default: nowhere, and an upload ends with its process.
+    pub fn upload_sessions(mut self, sessions: Arc<dyn UploadSessions>) -> Self {
+        self.upload_sessions = Some(sessions);
+        self
+    }
+
     /// The registry, ready to be asked. Nothing is sent before something is asked for.
     ///
     /// # Errors
@@ -234,11 +243,7 @@ impl RemoteBuilder {
         let origin = origin(&self.host, self.plain_http)?;
         let side = Arc::new(Side::told_by(&origin));
         let limits = Arc::new(self.limits);
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let (name, value) = checked(name, value)?;
-            headers.append(name, value);
-        }
+        let headers = headers(&self.headers)?;
         let api_root = api_root(&self.api_root)?;
         let http = match self.http_client {
             Some(client) => client,
@@ -280,6 +285,7 @@ impl RemoteBuilder {
             habits,
             lessons,
             lines,
+            upload_sessions: self.upload_sessions,
         }))
     }
 }
@@ -293,6 +299,15 @@ fn origin(host: &Host, plain_http: PlainHttp) -> Result<Url> {
     let scheme = if plain { "http" } else { "https" };
     Url::parse(&format!("{scheme}://{}/", host.authority()))
         .map_err(|error| Error::new(ErrorKind::Config, format!("host {}: no url", host.as_str())).with_source(error))
+}
+
+fn headers(told: &[(String, Secret)]) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in told {
+        let (name, value) = checked(name, value)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 /// A path, without the slash at its end.

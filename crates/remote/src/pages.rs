@@ -16,7 +16,7 @@ use http::header::LINK;
 use http::{Method, StatusCode};
 
 use self::step::{Heed, Step};
-use crate::http::policy::{Admitted, Purpose};
+use crate::http::policy::{Admitted, Purpose, Speaker};
 use crate::remote::Remote;
 use crate::transport::{Bound, Request, Whole};
 
@@ -202,7 +202,7 @@ impl<T> Walk<T> {
         let Some(target) = link::next(values.iter().filter_map(|value| value.to_str().ok())) else {
             return Ok(None);
         };
-        let to = self.remote.admit(Purpose::NextPage, &whole.url, &target)?;
+        let to = self.remote.admit(Purpose::NextPage, Speaker { url: &whole.url, outside: false }, &target)?;
         self.seen.insert(whole.url.to_string());
         if self.seen.contains(to.url.as_str()) {
             return Err(Error::new(ErrorKind::Protocol, "listing: the next page is one that was read already"));

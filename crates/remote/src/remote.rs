@@ -11,11 +11,11 @@ use http::header::{HeaderValue, LOCATION};
 
 use crate::builder::RemoteBuilder;
 use crate::habits::Habits;
-use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
+use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
 use crate::transport::{RateLimit, Request, Response, Transport};
-use crate::upload::Lessons;
+use crate::upload::{Lessons, UploadSessions};
 
 /// A registry behind HTTP.
 ///
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     /// Who waits to change the referrers of a subject.
     pub(crate) lines: Lines,
     pub(crate) lessons: Lessons,
+    /// Where uploads are kept between processes; nowhere by default.
+    pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 impl Remote {
@@ -78,6 +80,10 @@ impl Remote {
     /// What this registry has taught about uploads.
     pub(crate) fn lessons(&self) -> &Lessons {
         &self.0.lessons
+    }
+
+    pub(crate) fn upload_sessions(&self) -> Option<&dyn UploadSessions> {
+        self.0.upload_sessions.as_deref()
     }
 
     /// The page size to ask for: the one that was told, or the shorter one that the registry made of it.
@@ -124,19 +130,19 @@ impl Remote {
         let location = response.text(&LOCATION).ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "the answer names no location").with_status(response.head.status)
         })?;
-        self.admit(Purpose::Upload, &response.url, location)
+        self.admit(Purpose::Upload, response.speaker(), location)
     }
 
     /// A URL that the registry supplied, if it may be opened.
     ///
     /// # Errors
     /// `Protocol` if it is none, or may not.
-    pub(crate) fn admit(&self, purpose: Purpose, from: &url::Url, to: &str) -> Result<Admitted> {
+    pub(crate) fn admit(&self, purpose: Purpose, from: Speaker<'_>, to: &str) -> Result<Admitted> {
         let refused = |why: &dyn fmt::Display| {
             let thing = if purpose == Purpose::NextPage { "next page" } else { "location" };
             Error::new(ErrorKind::Protocol, format!("{thing} refused: {why}"))
         };
-        let to = from.join(to).map_err(|error| refused(&error))?;
+        let to = from.url.join(to).map_err(|error| refused(&error))?;
         let shown = Redacted(&to).to_string();
         outbound_policy(purpose, &self.0.supplier, from, to).map_err(|why| refused(&format_args!("{shown}: {why}")))
     }

@@ -47,7 +47,8 @@ pub fn command(program: &str, dir: &Path, arguments: impl IntoIterator<Item = im
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .env("HOME", dir)
-        .env_remove("DOCKER_CONFIG");
+        .env_remove("DOCKER_CONFIG")
+        .env_remove("XDG_CACHE_HOME");
     command
 }
 
@@ -121,9 +122,17 @@ impl Running {
         self.signal(Signal::TERM);
     }
 
-    /// As `kill -9` does: no word reaches the program. Gives how it ended, once it has.
+    /// How it ended, if it does so in this time.
+    pub fn ended_within(&mut self, time: Duration) -> Option<Ran> {
+        let output = self.ended.recv_timeout(time).ok()?;
+        self.over = true;
+        Some(output.into())
+    }
+
+    /// As `kill -9` does: no word reaches the program. Gives how it ended, once it has: by its own will, with a code, if that
+    /// came first.
     pub fn kill(self) -> Ran {
-        self.signal(Signal::KILL);
+        let _ = kill_process(self.pid, Signal::KILL);
         self.end()
     }
 

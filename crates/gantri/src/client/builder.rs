@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
-use gantri_remote::{Credentials, Dial, PlainHttp, Resolve};
+use gantri_remote::{Credentials, Dial, PlainHttp, Resolve, UploadSessions};
 use gantri_spec::{Host, Platform};
 
 use super::Client;
@@ -64,6 +64,13 @@ impl ClientBuilder {
     /// Who opens connections. Default: TCP. TLS goes on top all the same.
     pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
         self.settings.dialer = Some(dialer);
+        self
+    }
+
+    /// Where uploads are kept that this process may not end, for the next one to go on with
+    /// ([`KeptUploads`](crate::KeptUploads)). Default: nowhere.
+    pub fn upload_sessions(mut self, sessions: Arc<dyn UploadSessions>) -> Self {
+        self.settings.upload_sessions = Some(sessions);
         self
     }
 

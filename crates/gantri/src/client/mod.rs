@@ -4,6 +4,7 @@ mod builder;
 mod copy;
 mod label;
 mod list;
+mod login;
 mod places;
 mod read;
 mod write;

@@ -21,9 +21,9 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::credentials::{Credential, Secret};
-use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
+use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
-use crate::http::{Body, HttpClient, failure};
+use crate::http::{Body, Destination, HttpClient, failure};
 use crate::transport::{is_passing, retry_after};
 
 /// A token, and when it must no longer be used.
@@ -71,7 +71,7 @@ pub(super) fn realm(supplier: &Supplier, realm: &str) -> Result<Admitted> {
     };
     let url = Url::parse(realm).map_err(|error| refused(&error))?;
     let shown = Redacted(&url).to_string();
-    outbound_policy(Purpose::Realm, supplier, &supplier.origin, url)
+    outbound_policy(Purpose::Realm, supplier, supplier.speaker(), url)
         .map_err(|why| refused(&format_args!("{shown}: {why}")))
 }
 
@@ -124,7 +124,8 @@ impl Exchange {
             if form.method != Method::GET {
                 return Err(refused(&"a secret is not posted twice"));
             }
-            at = outbound_policy(Purpose::RealmRedirect, &self.supplier, &at.url, to).map_err(|why| refused(&why))?;
+            let from = Speaker { url: &at.url, outside: false };
+            at = outbound_policy(Purpose::RealmRedirect, &self.supplier, from, to).map_err(|why| refused(&why))?;
         }
         Err(Error::limit("redirects of the token server", "redirects", self.limits.redirects))
     }
@@ -133,7 +134,7 @@ impl Exchange {
         let mut request = http::Request::builder()
             .method(form.method.clone())
             .uri(at.url.as_str())
-            .extension(at.destination)
+            .extension(form.destination(at))
             .body(Body::bytes(form.body.clone()))
             .map_err(|error| Error::new(ErrorKind::Protocol, "token request").with_source(error))?;
         let headers = request.headers_mut();
@@ -169,6 +170,18 @@ struct Form {
     method: Method,
     authorization: Option<HeaderValue>,
     body: Bytes,
+}
+
+impl Form {
+    /// Where it may arrive. The user's word that secrets may travel in the clear is about the registry's network, whatever
+    /// address a name resolves to (A12).
+    fn destination(&self, at: &Admitted) -> Destination {
+        let secret = self.authorization.is_some() || !self.body.is_empty();
+        match at.destination {
+            Destination::Foreign if secret && at.url.scheme() == "http" => Destination::Beside,
+            destination => destination,
+        }
+    }
 }
 
 /// The older form: everything in the query, the password in a header. One `scope` for each resource.

@@ -199,11 +199,21 @@ pub(super) struct Stream {
 
 /// Who is at the other end; with every answer of its connection.
 #[derive(Clone, Copy)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// The address that was dialled.
     Host(SocketAddr),
     /// Where the host stands, the proxy knows.
     Proxy,
+}
+
+impl Peer {
+    /// What kind of place it is, as far as that is known.
+    pub(crate) fn class(&self) -> Option<AddressClass> {
+        match self {
+            Self::Host(address) => Some(AddressClass::of(address.ip())),
+            Self::Proxy => None,
+        }
+    }
 }
 
 impl Described for Stream {

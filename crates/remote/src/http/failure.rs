@@ -29,7 +29,9 @@ pub(super) fn of_body(error: hyper::Error) -> Error {
 pub(crate) fn told(error: SendError, url: &Url) -> Error {
     let authority = authority(url);
     let (kind, retry, hint) = match error.kind() {
-        SendErrorKind::Resolve | SendErrorKind::Connect => (ErrorKind::Connect, Retry::Backoff, None),
+        SendErrorKind::Resolve | SendErrorKind::Connect | SendErrorKind::Proxy => {
+            (ErrorKind::Connect, Retry::Backoff, None)
+        }
         SendErrorKind::Refused => {
             (ErrorKind::Connect, Retry::Backoff, Some(format!("check that a registry listens on {authority}")))
         }
@@ -39,7 +41,6 @@ pub(crate) fn told(error: SendError, url: &Url) -> Error {
                 format!("if {authority} is meant to be reached without tls, allow plain http for it (--plain-http)");
             (ErrorKind::Connect, Retry::Never, Some(hint))
         }
-        SendErrorKind::Proxy => (ErrorKind::Connect, Retry::Backoff, None),
         SendErrorKind::ProxyDenied => {
             let hint = format!("check the proxy and who asks it, or let {authority} go past it (NO_PROXY)");
             (ErrorKind::Connect, Retry::Never, Some(hint))

@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::{Admission, Connector, Peer, Pin, Timed, Ways};
 use super::dial::{Dial, Resolve, SystemResolver, Tcp};
-use super::policy::{AddressClass, Side};
+use super::policy::{AddressClass, Side, may_connect};
 use super::proxy::Proxies;
 use super::tls::{LazyTls, Tls};
 use super::tunnel::{Fault, ProxyError};
@@ -31,9 +31,10 @@ use crate::builder::HttpVersion;
 /// Sends requests over pooled connections.
 pub(crate) struct HyperClient {
     registry: Pools,
-    /// What the user named beside it.
     trusted: Pools,
     foreign: Pools,
+    outside: Pools,
+    beside: Pools,
     /// Where the registry stands: what it is allowed to lead to depends on it (A7).
     side: Arc<Side>,
     leave: Leave,
@@ -76,29 +77,43 @@ impl HyperClient {
     /// A client for one registry; `side` is kept up to date with the connections made to it.
     pub(crate) fn new(route: Route, limits: &Limits, side: Arc<Side>) -> Self {
         let Route { version, resolver, dialer, pins, proxies, tls } = route;
-        let seen_from = Arc::clone(&side);
-        let by_class: Admission = Arc::new(move |class| class.may_be_reached_from(seen_from.class()));
         // Prior knowledge of HTTP/2 is about the registry, not about what it leads to; and no proxy has it.
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
         let foreign_tls = Arc::new(LazyTls::new(tls.elsewhere()));
         let ways = Arc::new(Ways { resolver, dialer, pins, proxies, tls: Arc::clone(&foreign_tls) });
-        let tunnels_all = version == HttpVersion::Http2;
-        let anywhere = Connector { ways, admission: Arc::new(|_| true), tunnels_all };
-        let led = Connector { admission: by_class, tunnels_all: false, ..anywhere.clone() };
+        let pools = |destination, version, tls| {
+            let seen_from = Arc::clone(&side);
+            let admission: Admission = Arc::new(move |class| may_connect(destination, class, seen_from.class()));
+            let tunnels_all = version == HttpVersion::Http2;
+            Pools::new(version, limits.connect, Connector { ways: Arc::clone(&ways), admission, tunnels_all }, tls)
+        };
         Self {
-            registry: Pools::new(version, limits.connect, anywhere.clone(), Arc::new(LazyTls::new(tls))),
-            trusted: Pools::new(elsewhere, limits.connect, anywhere, Arc::clone(&foreign_tls)),
-            foreign: Pools::new(elsewhere, limits.connect, led, foreign_tls),
+            registry: pools(Destination::Registry, version, Arc::new(LazyTls::new(tls))),
+            trusted: pools(Destination::Trusted, elsewhere, Arc::clone(&foreign_tls)),
+            foreign: pools(Destination::Foreign, elsewhere, Arc::clone(&foreign_tls)),
+            outside: pools(Destination::Outside, elsewhere, Arc::clone(&foreign_tls)),
+            beside: pools(Destination::Beside, elsewhere, Arc::clone(&foreign_tls)),
             side,
             leave: Leave::new(limits.expect_wait),
         }
     }
 
-    /// Addresses in place of names never reach the resolver, so they are checked here.
-    fn check_literal(&self, uri: &http::Uri) -> Result<(), SendError> {
+    fn pools(&self, destination: Destination) -> &Pools {
+        match destination {
+            Destination::Registry => &self.registry,
+            Destination::Trusted => &self.trusted,
+            Destination::Foreign => &self.foreign,
+            Destination::Outside => &self.outside,
+            Destination::Beside => &self.beside,
+        }
+    }
+
+    /// Addresses in place of names are checked for every request: a connection to one may be left over from when the
+    /// registry stood elsewhere.
+    fn check_literal(&self, destination: Destination, uri: &http::Uri) -> Result<(), SendError> {
         let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let Ok(address) = name.parse() else { return Ok(()) };
-        if AddressClass::of(address).may_be_reached_from(self.side.class()) {
+        if may_connect(destination, AddressClass::of(address), self.side.class()) {
             Ok(())
         } else {
             Err(SendError::new(SendErrorKind::Forbidden))
@@ -112,14 +127,8 @@ impl HttpClient for HyperClient {
         let destination = request.extensions().get().copied().unwrap_or(Destination::Foreign);
         let asks = request.headers().contains_key(EXPECT);
         let (request, gate) = gate::before(request, self.leave.wait(destination));
-        let response = match destination {
-            Destination::Registry => self.registry.send(request).await?,
-            Destination::Trusted => self.trusted.send(request).await?,
-            Destination::Foreign => {
-                self.check_literal(request.uri())?;
-                self.foreign.send(request).await?
-            }
-        };
+        self.check_literal(destination, request.uri())?;
+        let response = self.pools(destination).send(request).await?;
         if let (Destination::Registry, Some(Peer::Host(peer))) = (destination, response.extensions().get()) {
             self.side.note(peer.ip());
         }

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use gantri_core::ByteStream;
 
 pub use self::body::Body;
-pub(crate) use self::connect::Pin;
+pub(crate) use self::connect::{Peer, Pin};
 pub use self::dial::{Connection, Dial, Resolve};
 pub(crate) use self::hyper::{HyperClient, Route};
 pub(crate) use self::own_headers::{OwnHeaders, checked};
@@ -35,8 +35,8 @@ pub use self::tls::{Pem, Tls};
 /// Sends requests.
 ///
 /// The request's URI is absolute. Its extensions hold a [`Destination`]: for [`Destination::Foreign`] an implementation
-/// must refuse to connect to link-local, metadata and other addresses that a registry has no business naming (A7); the
-/// built-in one does. A header `Expect: 100-continue` asks it to hold the body back until the other side's leave has come, or
+/// must refuse to connect to link-local, metadata and other addresses that a registry has no business naming (A7), and more
+/// for [`Destination::Outside`] and [`Destination::Beside`]; the built-in one does. A header `Expect: 100-continue` asks it to hold the body back until the other side's leave has come, or
 /// for a moment; one that can't may send on. Timeouts for the head of the answer and for its body are kept by the caller; connecting is bounded
 /// here.
 #[async_trait]
@@ -61,6 +61,11 @@ pub enum Destination {
     Trusted,
     /// Another origin, which the registry named: a redirect's target, a token server.
     Foreign,
+    /// Another origin, which somebody on the public internet named, although the registry does not stand there.
+    Outside,
+    /// A token server that is to get a secret in the clear, by the user's word for this registry: it stands where the
+    /// registry does, and not on the public internet.
+    Beside,
 }
 
 /// Why no answer came.

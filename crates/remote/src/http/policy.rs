@@ -60,6 +60,15 @@ impl Side {
     }
 }
 
+/// Who supplied a URL.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Speaker<'a> {
+    /// What was asked.
+    pub(crate) url: &'a Url,
+    /// Whether that stands on the public internet although the registry does not: it leads nobody inside.
+    pub(crate) outside: bool,
+}
+
 /// A URL that may be opened.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Admitted {
@@ -80,11 +89,11 @@ pub(crate) enum Refusal {
     Address(AddressClass),
 }
 
-/// Whether `to`, supplied while `from` was read, may be opened.
+/// Whether `to`, supplied by `from`, may be opened.
 pub(crate) fn outbound_policy(
     purpose: Purpose,
     supplier: &Supplier,
-    from: &Url,
+    from: Speaker<'_>,
     mut to: Url,
 ) -> Result<Admitted, Refusal> {
     if !matches!(to.scheme(), "http" | "https") {
@@ -103,7 +112,7 @@ pub(crate) fn outbound_policy(
     if purpose == Purpose::Upload {
         mend_proxy_fault(&supplier.origin, &mut to);
     }
-    if purpose == Purpose::RealmRedirect && !same_origin(from, &to) {
+    if purpose == Purpose::RealmRedirect && !same_origin(from.url, &to) {
         return Err(Refusal::OtherOrigin);
     }
     let destination =
@@ -112,12 +121,12 @@ pub(crate) fn outbound_policy(
 }
 
 /// The rules for an origin that is not the registry's.
-fn foreign(purpose: Purpose, supplier: &Supplier, from: &Url, to: &Url) -> Result<Destination, Refusal> {
+fn foreign(purpose: Purpose, supplier: &Supplier, from: Speaker<'_>, to: &Url) -> Result<Destination, Refusal> {
     if purpose == Purpose::NextPage {
         return Err(Refusal::OtherOrigin);
     }
     // A realm is held to the registry's own scheme; a hop, to the scheme it comes from.
-    let secure_before = [from, &supplier.origin].iter().any(|url| url.scheme() == "https");
+    let secure_before = [from.url, &supplier.origin].iter().any(|url| url.scheme() == "https");
     if secure_before && to.scheme() == "http" {
         return Err(Refusal::PlainHttp);
     }
@@ -130,9 +139,14 @@ fn foreign(purpose: Purpose, supplier: &Supplier, from: &Url, to: &Url) -> Resul
             return Err(Refusal::Unlisted);
         }
     }
+    let (side, destination) = if from.outside {
+        (AddressClass::Public, Destination::Outside)
+    } else {
+        (supplier.side.class(), Destination::Foreign)
+    };
     match class {
-        Some(class) if !class.may_be_reached_from(supplier.side.class()) => Err(Refusal::Address(class)),
-        _ => Ok(Destination::Foreign),
+        Some(class) if !class.may_be_reached_from(side) => Err(Refusal::Address(class)),
+        _ => Ok(destination),
     }
 }
 
@@ -152,6 +166,11 @@ fn mend_proxy_fault(origin: &Url, to: &mut Url) {
 const PAIRS: [(&str, &str); 2] = [("registry-1.docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
 
 impl Supplier {
+    /// The registry itself as the one who supplies a URL.
+    pub(crate) fn speaker(&self) -> Speaker<'_> {
+        Speaker { url: &self.origin, outside: false }
+    }
+
     /// Whether strictness lets this token server be: on the registry's own host, or one of the known pairs.
     fn lists_realm(&self, realm: &Url) -> bool {
         let (own, other) = (self.origin.host_str(), realm.host_str());
@@ -226,6 +245,17 @@ impl AddressClass {
             [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] => Self::Private,
             _ => Self::Public,
         }
+    }
+}
+
+/// Whether an address of this class may be connected to, for a registry at one of class `side`: asked for every connection,
+/// of the very address that is about to be used (A7).
+pub(crate) fn may_connect(destination: Destination, class: AddressClass, side: AddressClass) -> bool {
+    match destination {
+        Destination::Registry | Destination::Trusted => true,
+        Destination::Foreign => class.may_be_reached_from(side),
+        Destination::Outside => class == AddressClass::Public,
+        Destination::Beside => class == side && class != AddressClass::Public,
     }
 }
 

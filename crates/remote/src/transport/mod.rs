@@ -295,9 +295,10 @@ impl Transport {
                 if request.trail.destination == Destination::Registry {
                     self.notes.take(&head.headers, &self.limits);
                 }
+                request.trail.met(head.extensions.get(), &self.supplier);
                 let body = bounded(body, &self.limits, Some(pass.answered()));
-                let response =
-                    Response { head, body, url: request.trail.url.clone(), destination: request.trail.destination };
+                let Trail { url, destination, outside, .. } = request.trail.clone();
+                let response = Response { head, body, url, destination, outside };
                 Outcome::of(response, request)
             }
             // What the body of the request died of says more than the broken connection that followed.

@@ -6,9 +6,9 @@ use http::Method;
 use http::StatusCode;
 use url::Url;
 
-use crate::http::Destination;
-use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
+use crate::http::policy::{AddressClass, Admitted, Purpose, Speaker, Supplier, literal_class, outbound_policy};
 use crate::http::url::Redacted;
+use crate::http::{Destination, Peer};
 
 /// Where a request stands on its way through redirects.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Trail {
     pub(crate) destination: Destination,
     /// Whether every hop so far was at the registry: only then does it get the authorization.
     pub(crate) at_home: bool,
+    /// Whether it has been to the public internet, from a registry that is not there.
+    pub(crate) outside: bool,
     hops: u32,
 }
 
@@ -24,7 +26,15 @@ impl Trail {
     /// The first step, where the request is meant to go.
     pub(crate) fn at(home: &Admitted) -> Self {
         let at_home = home.destination == Destination::Registry;
-        Self { url: home.url.clone(), destination: home.destination, at_home, hops: 0 }
+        Self { url: home.url.clone(), destination: home.destination, at_home, outside: false, hops: 0 }
+    }
+
+    /// Takes note of who answered.
+    pub(crate) fn met(&mut self, peer: Option<&Peer>, supplier: &Supplier) {
+        let class = peer.and_then(Peer::class).or_else(|| literal_class(&self.url));
+        self.outside |= class == Some(AddressClass::Public)
+            && self.destination != Destination::Registry
+            && supplier.side.class() != AddressClass::Public;
     }
 
     /// The step after a redirect to `location`.
@@ -44,10 +54,20 @@ impl Trail {
         };
         let to = self.url.join(location).map_err(|error| refused(&error))?;
         let shown = Redacted(&to).to_string();
-        let admitted = outbound_policy(Purpose::Redirect, supplier, &self.url, to)
+        let admitted = outbound_policy(Purpose::Redirect, supplier, self.speaker(), to)
             .map_err(|why| refused(&format_args!("{shown}: {why}")))?;
         let at_home = self.at_home && admitted.destination == Destination::Registry;
-        Ok(Self { url: admitted.url, destination: admitted.destination, at_home, hops: self.hops + 1 })
+        Ok(Self {
+            url: admitted.url,
+            destination: admitted.destination,
+            at_home,
+            outside: self.outside,
+            hops: self.hops + 1,
+        })
+    }
+
+    fn speaker(&self) -> Speaker<'_> {
+        Speaker { url: &self.url, outside: self.outside }
     }
 }
 

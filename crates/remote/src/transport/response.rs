@@ -11,6 +11,7 @@ use url::Url;
 
 use super::outcome::text;
 use crate::http::Destination;
+use crate::http::policy::Speaker;
 use crate::http::url::Redacted;
 
 /// The head of an answer, and its body to come.
@@ -20,6 +21,7 @@ pub(crate) struct Response {
     /// Where it came from, redirects followed.
     pub(crate) url: Url,
     pub(super) destination: Destination,
+    pub(super) outside: bool,
 }
 
 /// A bound on a body held in memory: its name in `Limits`, and its value in bytes.
@@ -30,6 +32,11 @@ impl Response {
     /// A header's value, if it is there, is text, and is not empty.
     pub(crate) fn text(&self, name: &HeaderName) -> Option<&str> {
         text(&self.head.headers, name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// Whoever gave it, as the one who supplies a URL.
+    pub(crate) fn speaker(&self) -> Speaker<'_> {
+        Speaker { url: &self.url, outside: self.outside }
     }
 
     /// The announced length of the body, in bytes. A hint, never a promise (M7).

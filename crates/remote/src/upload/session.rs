@@ -7,7 +7,7 @@ use gantri_spec::{Algorithm, Digest, RepositoryName};
 use http::Method;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RANGE};
 
-use crate::http::policy::{Admitted, Purpose};
+use crate::http::policy::{Admitted, Purpose, Speaker};
 use crate::manifest::{DIGEST_HEADER, confirm};
 use crate::remote::{Remote, header};
 use crate::transport::{Attempt, Payload, Replay, Request, Response};
@@ -82,7 +82,7 @@ impl Session {
     /// `Protocol` if it leads where this registry may not lead.
     pub(super) fn read_back(remote: &Remote, repo: &RepositoryName, session: &UploadSession) -> Result<Self> {
         let base = remote.request(&Endpoint::Ping, "").url().clone();
-        let at = remote.admit(Purpose::Upload, &base, &session.id)?;
+        let at = remote.admit(Purpose::Upload, Speaker { url: &base, outside: false }, &session.id)?;
         Ok(Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first() })
     }
 

@@ -155,6 +155,15 @@ impl Machine {
         self.chunks.ask_least(bytes);
     }
 
+    /// Goes on with a session that an earlier process left, and of which the registry says this.
+    ///
+    /// # Errors
+    /// [`Stop`], if it can neither go on with it nor begin anew.
+    pub(crate) fn inherit(&mut self, stands: Option<UploadRange>) -> Result<(), Stop> {
+        self.state = State::InDoubt { from: 0, to: self.goal, sign: Sign::None };
+        self.on(Event::Stands(stands))
+    }
+
     /// What to do next.
     pub(crate) fn next(&mut self) -> Action {
         match self.state {

@@ -3,16 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod auth;
+mod authorization;
 mod check;
 mod delete;
 mod download;
+mod hostile;
 mod http2;
 mod listing;
 mod manifest;
+mod net;
+mod network;
 mod notes;
 mod pace;
 mod paging;
 mod product;
+mod proxy;
 mod push;
 mod put_manifest;
 mod redirect;
@@ -23,4 +28,5 @@ mod retry;
 mod script;
 mod socket;
 mod tiny;
+mod tls;
 mod upload;

@@ -8,7 +8,11 @@ fn supplier(origin: &str) -> Supplier {
 fn decide(purpose: Purpose, registry: &str, to: &str) -> Result<Admitted, Refusal> {
     let supplier = supplier(registry);
     let to = supplier.origin.join(to).unwrap();
-    outbound_policy(purpose, &supplier, &supplier.origin.clone(), to)
+    outbound_policy(purpose, &supplier, supplier.speaker(), to)
+}
+
+fn hop(url: &Url) -> Speaker<'_> {
+    Speaker { url, outside: false }
 }
 
 /// A2: the token servers that registries name, and may not name.
@@ -129,8 +133,7 @@ fn strict_realms() {
         let mut supplier = supplier(registry);
         supplier.strict_realm = true;
         supplier.realms = listed.iter().map(|host| host.parse().unwrap()).collect();
-        let from = supplier.origin.clone();
-        let decided = outbound_policy(Purpose::Realm, &supplier, &from, Url::parse(realm).unwrap());
+        let decided = outbound_policy(Purpose::Realm, &supplier, supplier.speaker(), Url::parse(realm).unwrap());
         assert_eq!(decided.map(|admitted| admitted.destination), *expected, "{realm} of {registry}");
     }
     // Strictness is about token servers alone, and an address inside stays out of reach without it too.
@@ -155,7 +158,7 @@ fn redirects_of_token_servers() {
         ("file:///etc/passwd", Some(Refusal::NotHttp)),
     ];
     for (to, expected) in cases {
-        let decided = outbound_policy(Purpose::RealmRedirect, &supplier, &from, from.join(to).unwrap());
+        let decided = outbound_policy(Purpose::RealmRedirect, &supplier, hop(&from), from.join(to).unwrap());
         assert_eq!(decided.err(), expected, "{to}");
     }
 }
@@ -220,13 +223,34 @@ fn redirects() {
     }
 }
 
+/// A7: what stands on the public internet leads nobody inside, although the registry may.
+#[test]
+fn hops_from_outside() {
+    let cases = [
+        ("https://10.0.0.2/x", Err(Refusal::Address(AddressClass::Private))),
+        ("https://127.0.0.1/x", Err(Refusal::Address(AddressClass::Loopback))),
+        ("https://169.254.169.254/x", Err(Refusal::Address(AddressClass::Never))),
+        ("https://93.184.216.34/x", Ok(Destination::Outside)),
+        ("https://storage.test/x", Ok(Destination::Outside)),
+        ("https://10.0.0.1/x", Ok(Destination::Registry)),
+    ];
+    for (to, expected) in cases {
+        for purpose in [Purpose::Redirect, Purpose::Upload] {
+            let (supplier, cdn) = (supplier("https://10.0.0.1"), Url::parse("https://cdn.test/").unwrap());
+            let from = Speaker { url: &cdn, outside: true };
+            let decided = outbound_policy(purpose, &supplier, from, Url::parse(to).unwrap());
+            assert_eq!(decided.map(|admitted| admitted.destination), expected, "{to}");
+        }
+    }
+}
+
 /// A13: a hop that came over https does not go on without it, even for a registry without.
 #[test]
 fn a_hop_is_held_to_the_scheme_before_it() {
     let supplier = supplier("http://registry.test");
     let from = Url::parse("https://cdn.test/x").unwrap();
     let to = Url::parse("http://cdn.test/y").unwrap();
-    let decided = outbound_policy(Purpose::Redirect, &supplier, &from, to);
+    let decided = outbound_policy(Purpose::Redirect, &supplier, hop(&from), to);
     assert_eq!(decided.unwrap_err(), Refusal::PlainHttp);
 }
 
