@@ -126,7 +126,9 @@ impl Remote {
     /// no way there, and a 429 was sent back as often as is decent already (H25).
     fn may_have_arrived(&self, error: &Error) -> bool {
         let is_passing = error.status().is_none_or(|status| self.transport().is_passing(status));
-        error.retry() != Retry::Never && is_passing && !matches!(error.kind(), ErrorKind::Connect | ErrorKind::RateLimited)
+        error.retry() != Retry::Never
+            && is_passing
+            && !matches!(error.kind(), ErrorKind::Connect | ErrorKind::RateLimited)
     }
 
     /// One `PUT`; what it is called afterwards must be what was sent (H19). If its answer is lost, the registry is asked

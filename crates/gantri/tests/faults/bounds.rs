@@ -34,7 +34,8 @@ impl Bounds {
 
 /// Once is made good by a step or three; always, by the five tries of a request, or of each step of an upload.
 fn requests(mode: Mode, cell: Cell, class: Class) -> usize {
-    let uploads = matches!(cell.operation, Operation::PushMonolithic | Operation::PushChunked | Operation::PushManifest);
+    let uploads =
+        matches!(cell.operation, Operation::PushMonolithic | Operation::PushChunked | Operation::PushManifest);
     let hops = match mode {
         Mode::Redirect(Detour::Hops(hops)) => hops as usize,
         Mode::Redirect(Detour::Loop) => 5,
@@ -53,6 +54,8 @@ fn requests(mode: Mode, cell: Cell, class: Class) -> usize {
         // Looked for, asked about, gone on with, committed.
         (Times::Once, _) if uploads => 4,
         (Times::Once, _) => 3,
+        // Each chunk in two, with a question between them.
+        (Times::Always, _) if mode == Mode::Upload(UploadMode::LaggingRange) => 8,
         (Times::Always, Class::Succeeds | Class::Resumes) => 4,
         (Times::Always, _) if uploads => 15,
         (Times::Always, _) => 6,

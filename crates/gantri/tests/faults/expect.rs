@@ -123,6 +123,8 @@ fn misframed(mode: FramingMode, operation: Operation, times: Times) -> Option<Cl
         FramingMode::LengthTwice if operation == Resolve => Succeeds,
         // The list that is kept under the tag is as good (H10).
         FramingMode::LengthTwice | FramingMode::Empty200 if operation == Referrers => Succeeds,
+        // Who may not mount, may still push.
+        FramingMode::LengthTwice if operation == Mount => Succeeds,
         FramingMode::LengthTwice => Fails(NotARegistry),
         FramingMode::Gzip if has_body => Fails(Protocol),
         FramingMode::Gzip => Succeeds,
@@ -141,15 +143,18 @@ fn refused(status: u16, page: ErrorPage, operation: Operation, times: Times) -> 
     let html = page == ErrorPage::Html;
     match (status, operation) {
         // Without a reason of its own, a token server refuses, or is away.
-        (400.., Token) if page != ErrorPage::Json && !matches!(status, 403 | 405 | 408 | 429 | 500..=503) => match status {
-            504 => passing(times, Unavailable),
-            _ => Fails(Unauthorized),
-        },
+        (400.., Token) if page != ErrorPage::Json && !matches!(status, 403 | 405 | 408 | 429 | 500..=503) => {
+            match status {
+                504 => passing(times, Unavailable),
+                _ => Fails(Unauthorized),
+            }
+        }
         (408 | 504, _) => passing(times, Timeout),
         (429, _) => passing(times, RateLimited),
         (500.., _) => passing(times, Unavailable),
         // Whoever may not mount, may still push (A11).
         (401 | 403 | 404 | 405, Mount) => Succeeds,
+        (400 | 406, Mount) if html => Succeeds,
         // Smaller ones may be taken (H17); chunks are as small here as they get.
         (413, PushMonolithic) if times == Once => Succeeds,
         (413, PushManifest) => Fails(LimitExceeded),
@@ -165,10 +170,11 @@ fn refused(status: u16, page: ErrorPage, operation: Operation, times: Times) -> 
         (405, PushMonolithic) if times == Once => Succeeds,
         // A session that is not found is lost, whatever is said of it (H13).
         (404, PushMonolithic | PushChunked) if times == Once => Succeeds,
+        (405, Delete) => Fails(Unsupported),
         (400 | 404 | 405 | 406, _) if html => Fails(NotARegistry),
         (405, _) => Fails(Unsupported),
         // A code that nobody knows says less than none.
-        (404, _) if page == ErrorPage::Json => Fails(RepositoryUnknown),
+        (404, _) if page == ErrorPage::Json && operation != Resolve => Fails(RepositoryUnknown),
         (404, Ping) => Fails(NotARegistry),
         (404, Resolve | PullManifest | Delete) => Fails(ManifestUnknown),
         (404, PullBlob) => Fails(BlobUnknown),

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         }
         None if options.write => write_docs(),
         // Words choose tests by name: this is one.
-        None if options.words.iter().any(|word| !NAME.contains(word.as_str())) => Ok(()),
+        None if !options.words.is_empty() && !options.words.iter().any(|word| NAME.contains(word.as_str())) => Ok(()),
         None => every_cell_is_as_classed(&options),
     });
     match outcome {
@@ -61,7 +61,8 @@ fn every_cell_is_as_classed(options: &Options) -> Result<(), String> {
         stale()?;
     }
     let (count, seconds) = (ran.len(), since.elapsed().as_secs());
-    println!("\nfaults: {count} cells, {} as classed, {wrong} not, {seconds} s", count - wrong);
+    println!("\ntest {NAME} ... {}", if wrong == 0 { "ok" } else { "FAILED" });
+    println!("faults: {count} cells, {} as classed, {wrong} not, {seconds} s", count - wrong);
     if wrong == 0 { Ok(()) } else { Err(format!("{wrong} cells are not as classed")) }
 }
 
@@ -78,5 +79,9 @@ fn write_docs() -> Result<(), String> {
 
 fn stale() -> Result<(), String> {
     let written = fs::read_to_string(docs()).unwrap_or_default();
-    if written == table::docs() { Ok(()) } else { Err("docs/faults.md is stale: cargo xtask faults --write".to_owned()) }
+    if written == table::docs() {
+        Ok(())
+    } else {
+        Err("docs/faults.md is stale: cargo xtask faults --write".to_owned())
+    }
 }

@@ -53,12 +53,14 @@ thread_local! {
 pub(crate) fn run(options: &Options) -> Result<Vec<Ran>, String> {
     std::panic::set_hook(Box::new(|panic| PANIC.set(Some(panic.to_string()))));
     let clean = clean()?;
-    let wanted = cells().into_iter().filter(|(cell, _)| cell.mode.is_some_and(|mode| options.wants(mode, cell.operation)));
+    let wanted =
+        cells().into_iter().filter(|(cell, _)| cell.mode.is_some_and(|mode| options.wants(mode, cell.operation)));
     let wanted: Arc<Vec<_>> = Arc::new(wanted.collect());
     let (next, clean) = (Arc::new(AtomicUsize::new(0)), Arc::new(clean));
     let (sender, receiver) = mpsc::channel();
     for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
-        let (wanted, next, clean, sender) = (Arc::clone(&wanted), Arc::clone(&next), Arc::clone(&clean), sender.clone());
+        let (wanted, next, clean, sender) =
+            (Arc::clone(&wanted), Arc::clone(&next), Arc::clone(&clean), sender.clone());
         thread::spawn(move || {
             while let Some((cell, class)) = wanted.get(next.fetch_add(1, Ordering::SeqCst)) {
                 if sender.send(held(*cell, *class, clean[&cell.operation])).is_err() {

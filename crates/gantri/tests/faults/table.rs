@@ -22,7 +22,8 @@ pub(crate) fn seen(ran: &[Ran]) -> String {
         let told = |ran: &Ran| format!("{}{}", if ran.wrong.is_empty() { "" } else { "!" }, ran.seen);
         joined(of(Times::Once).map(told), of(Times::Always).map(told))
     };
-    let modes: Vec<_> = Mode::all().into_iter().filter(|mode| ran.iter().any(|ran| ran.cell.mode == Some(*mode))).collect();
+    let modes: Vec<_> =
+        Mode::all().into_iter().filter(|mode| ran.iter().any(|ran| ran.cell.mode == Some(*mode))).collect();
     let mut rows = vec![row_of_names()];
     rows.extend(modes.into_iter().map(|mode| row(mode, word)));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
@@ -60,7 +61,11 @@ const GROUPS: [(Group, &str, &str); 7] = [
     (Group::Status, "Statuses", "With a body of JSON, HTML, nothing, or 1 MiB of text."),
     (Group::Retry, "Retry-After", "A 429 or 503 that says when to come back."),
     (Group::Redirect, "Redirects", "A 307 to each of these places. Five hops are allowed, six are not."),
-    (Group::Range, "Ranges", "The first body is cut at byte 100; this is what is answered to the range that is asked for then."),
+    (
+        Group::Range,
+        "Ranges",
+        "The first body is cut at byte 100; this is what is answered to the range that is asked for then.",
+    ),
     (Group::Upload, "Uploads", "What is answered to the requests of an upload, and to whatever else writes."),
 ];
 
@@ -76,7 +81,8 @@ pub(crate) fn docs() -> String {
         let mut last: Option<(String, Vec<String>)> = None;
         let modes = Mode::all().into_iter().filter(|mode| mode.group() == group);
         for row in modes.map(|mode| row(mode, said)) {
-            let (name, cells) = row.split_first().map(|(name, cells)| (name.clone(), cells.to_vec())).unwrap_or_default();
+            let (name, cells) =
+                row.split_first().map(|(name, cells)| (name.clone(), cells.to_vec())).unwrap_or_default();
             last = Some(match last.take() {
                 // Bodies that make no difference share a row.
                 Some((names, before)) if before == cells && group == Group::Status && alike(&names, &name) => {

@@ -25,17 +25,20 @@ pub(super) fn request(asked: &mut Asked) -> Option<u64> {
     }
 }
 
-/// Announces half of a chunk.
+/// Announces less than a chunk, if that is more than the lag itself.
 fn lag(head: &mut Head) -> Option<u64> {
     let length: u64 = head.header("content-length")?.parse().ok()?;
-    let half = length / 2;
-    head.set("content-length", half.to_string());
+    let kept = length.checked_sub(LAG).filter(|kept| *kept > 0)?;
+    head.set("content-length", kept.to_string());
     let start: Option<u64> = head.header("content-range").and_then(|range| range.split('-').next()?.parse().ok());
-    if let (Some(start), true) = (start, half > 0) {
-        head.set("content-range", format!("{start}-{}", start + half - 1));
+    if let Some(start) = start {
+        head.set("content-range", format!("{start}-{}", start + kept - 1));
     }
-    Some(half)
+    Some(kept)
 }
+
+/// How much of a chunk is not kept.
+const LAG: u64 = 1000;
 
 /// Another answer to a range than the right one; `body` is the whole.
 pub(super) fn range(mode: RangeMode, mut head: Head, body: Vec<u8>) -> (Head, Vec<u8>) {

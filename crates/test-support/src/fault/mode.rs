@@ -167,7 +167,7 @@ pub enum UploadMode {
     SessionLost,
     /// A `Range` that is one chunk behind.
     StaleRange,
-    /// Half of the chunk is kept, and the `Range` says so.
+    /// A chunk is kept but for its last thousand bytes, and the `Range` says so.
     LaggingRange,
     /// A chunk is answered with 201.
     ChunkCreated,

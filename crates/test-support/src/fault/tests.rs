@@ -28,6 +28,7 @@ fn ask(proxy: &RunningProxy, request: &str) -> String {
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let _ = stream.write_all(request.as_bytes());
+    let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
     let mut piece = [0; 1024];
     loop {
@@ -38,9 +39,6 @@ fn ask(proxy: &RunningProxy, request: &str) -> String {
                 answer.extend_from_slice(b" RESET");
                 break;
             }
-        }
-        if answer.ends_with(b"HOLD") {
-            let _ = stream.shutdown(Shutdown::Both);
         }
     }
     String::from_utf8_lossy(&answer).into_owned()
