@@ -4,6 +4,8 @@
 
 mod copying;
 mod credentials;
+mod doctor;
+mod explain;
 mod images;
 mod layouts;
 mod login;
