@@ -208,5 +208,5 @@ impl Shared {
 
 /// Bytes that pass at once.
 const PIECE: usize = 64 << 10;
-/// With a piece, 64 MiB a second at the most.
-const PAUSE: Duration = Duration::from_millis(1);
+/// With a piece, 32 MiB a second at the most.
+const PAUSE: Duration = Duration::from_millis(2);
