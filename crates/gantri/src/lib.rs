@@ -45,7 +45,7 @@ pub use gantri_core::{
 pub use gantri_image::{
     Action, Artifact, Copied, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked, UnpackedArtifact,
 };
-pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
+pub use gantri_remote::{Credential, Credentials, PlainHttp, RateLimit, Remote, Secret, Throttle};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
 pub use gantri_store::{Archive, Layout};
 pub use location::{ArchivePath, LayoutPath, Location};

@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantri_core::{Limits, Registry, Result};
-use gantri_remote::{Credential, Credentials, PlainHttp, Remote};
+use gantri_core::{Limits, NoObserver, Observer, Registry, Result};
+use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Throttle};
 use gantri_spec::Host;
 
 /// The registries that a client speaks to.
 #[derive(Debug)]
 pub(crate) struct Registries {
     settings: Settings,
-    remotes: Mutex<HashMap<Host, Arc<dyn Registry>>>,
+    /// Each as what it is, and as what jobs know.
+    remotes: Mutex<HashMap<Host, (Remote, Arc<dyn Registry>)>>,
 }
 
 /// What every registry is made with.
@@ -24,6 +25,9 @@ pub(crate) struct Settings {
     /// `None` is the library's own.
     pub(crate) user_agent: Option<String>,
     pub(crate) page_size: Option<u32>,
+    /// Shared by all of them, and by whoever else was given it. `None` is one of their own.
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Default for Settings {
@@ -34,12 +38,15 @@ impl Default for Settings {
             limits: Limits::default(),
             user_agent: None,
             page_size: None,
+            throttle: None,
+            observer: Arc::new(NoObserver),
         }
     }
 }
 
 impl Registries {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(mut settings: Settings) -> Self {
+        settings.throttle.get_or_insert_with(|| Throttle::new(&settings.limits));
         Self { settings, remotes: Mutex::default() }
     }
 
@@ -49,12 +56,25 @@ impl Registries {
     /// `Config` if it can't be set up.
     pub(crate) fn at(&self, host: &Host) -> Result<Arc<dyn Registry>> {
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(remote) = remotes.get(host) {
-            return Ok(Arc::clone(remote));
+        if let Some((_, registry)) = remotes.get(host) {
+            return Ok(Arc::clone(registry));
         }
-        let remote: Arc<dyn Registry> = Arc::new(self.settings.remote(host)?);
-        remotes.insert(host.clone(), Arc::clone(&remote));
-        Ok(remote)
+        let remote = self.settings.remote(host)?;
+        let registry: Arc<dyn Registry> = Arc::new(remote.clone());
+        remotes.insert(host.clone(), (remote, Arc::clone(&registry)));
+        Ok(registry)
+    }
+
+    /// Every registry that was asked for so far.
+    pub(crate) fn remotes(&self) -> Vec<Remote> {
+        let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        remotes.values().map(|(remote, _)| remote.clone()).collect()
+    }
+
+    /// The registry at `host`, if it was asked for.
+    pub(crate) fn known(&self, host: &Host) -> Option<Remote> {
+        let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        remotes.get(host).map(|(remote, _)| remote.clone())
     }
 }
 
@@ -68,7 +88,11 @@ impl Settings {
             .credentials(Arc::clone(&self.credentials))
             .plain_http(self.plain_http)
             .limits(self.limits.clone())
-            .page_size(self.page_size);
+            .page_size(self.page_size)
+            .observer(Arc::clone(&self.observer));
+        if let Some(throttle) = &self.throttle {
+            remote = remote.throttle(throttle.clone());
+        }
         if let Some(user_agent) = &self.user_agent {
             remote = remote.user_agent(user_agent.clone());
         }

@@ -193,8 +193,8 @@ impl RemoteBuilder {
             observer: self.observer,
         });
         let (habits, lessons, lines) = (Habits::default(), Lessons::default(), Lines::default());
-        let page_size = self.page_size;
-        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size, habits, lessons, lines }))
+        let (page_size, left) = (self.page_size, Arc::default());
+        Ok(Remote::of(Inner { host: self.host, supplier, transport, limits, page_size, habits, lessons, lines, left }))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::http::policy::{Admitted, Purpose, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
 use crate::transport::{RateLimit, Request, Response, Transport};
-use crate::upload::Lessons;
+use crate::upload::{Left, Lessons, cancel_left};
 
 /// A registry behind HTTP.
 ///
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     /// Who waits to change the referrers of a subject.
     pub(crate) lines: Lines,
     pub(crate) lessons: Lessons,
+    pub(crate) left: Arc<Left>,
 }
 
 impl Remote {
@@ -59,6 +60,20 @@ impl Remote {
     /// Nothing is sent to find it out: Docker Hub says it with manifests.
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.transport().rate_limit()
+    }
+
+    /// Cancels the upload sessions that were left open by work that was dropped in the middle, once nobody who works on
+    /// others is left: best effort, for whoever stops. Those that were written down
+    /// ([`BlobUpload::session`](gantri_core::BlobUpload::session)) stay.
+    ///
+    /// # Cancel safety
+    /// Sessions that were not cancelled yet are left to the registry.
+    pub async fn cancel_left_uploads(&self) {
+        cancel_left(self).await;
+    }
+
+    pub(crate) fn left(&self) -> &Arc<Left> {
+        &self.0.left
     }
 
     pub(crate) fn of(inner: Inner) -> Self {

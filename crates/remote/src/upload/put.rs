@@ -10,6 +10,7 @@ use gantri_spec::{Descriptor, RepositoryName};
 use http::{Method, StatusCode};
 
 use super::feed::Feed;
+use super::left::AtWork;
 use super::session::{Session, Started};
 use super::state::{Action, Chunks, Event, Machine, Party, Refusal, Stop};
 use super::{failed, stands, stopped};
@@ -61,6 +62,7 @@ struct Put<'a> {
     feed: Feed,
     machine: Machine,
     session: Option<Session>,
+    at_work: AtWork,
     /// What went wrong last.
     last: Option<Error>,
 }
@@ -72,7 +74,7 @@ impl<'a> Put<'a> {
         let chunks = Chunks::new(limits, remote.lessons().chunk());
         let chunks = if feed.party() == Party::Alone { chunks } else { chunks.held() };
         let machine = Machine::whole(feed.party(), blob.size, chunks, limits.resume_tries);
-        Self { remote, repo, blob, what, feed, machine, session: None, last: None }
+        Self { remote, repo, blob, what, feed, machine, session: None, at_work: remote.left().begin(), last: None }
     }
 
     async fn run(&mut self) -> Result<()> {
@@ -195,6 +197,14 @@ impl<'a> Put<'a> {
     async fn abandon(&mut self) {
         if let Some(session) = self.session.take().filter(|_| self.machine.session_is_open()) {
             session.abandon(self.remote.limits()).await;
+        }
+    }
+}
+
+impl Drop for Put<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take().filter(|_| self.machine.session_is_open()) {
+            self.at_work.leave(&session);
         }
     }
 }

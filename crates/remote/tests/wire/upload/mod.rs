@@ -2,6 +2,7 @@
 
 mod broken;
 mod leave;
+mod left;
 mod location;
 mod model;
 mod mount;
