@@ -31,7 +31,7 @@ fn missed(error: &Error, manifest: &RawManifest) -> Option<Descriptor> {
     if !error.codes().iter().any(says_so) {
         return None;
     }
-    let said = format!("{} {error}", error.detail().map(|detail| detail.get()).unwrap_or_default());
+    let said = format!("{} {error}", error.detail().map(ToString::to_string).unwrap_or_default());
     let named = |digest: &Digest| digest != manifest.digest() && said.contains(digest.as_str());
     let parsed = manifest.parse().ok()?;
     parsed.children().into_iter().find(|child| named(&child.digest)).cloned()

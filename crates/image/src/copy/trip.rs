@@ -326,7 +326,7 @@ impl<'a> Trip<'a> {
             let Some(child) = lost.child(&error, raw).filter(|_| !self.item.source.is_same(&self.item.target)) else {
                 return Err(error);
             };
-            self.bring_again(&child).await?;
+            self.bring_again(&child).boxed().await?;
         }
         observer.event(&Event::Finished(descriptor));
         Ok(())

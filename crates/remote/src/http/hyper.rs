@@ -55,14 +55,10 @@ impl HyperClient {
         let by_class: Admission = Arc::new(move |class| class.may_be_reached_from(seen_from.class()));
         // Prior knowledge of HTTP/2 is about the registry, not about what it leads to.
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
+        let tcp = |admission| patient(tcp(Arc::clone(lookup), admission, connect), limits.idle);
         Self {
-            registry: Pools::new(
-                version,
-                connect,
-                tcp(Arc::clone(lookup), Arc::new(|_| true), connect),
-                Arc::clone(&tls),
-            ),
-            foreign: Pools::new(elsewhere, connect, tcp(Arc::clone(lookup), by_class, connect), tls),
+            registry: Pools::new(version, connect, tcp(Arc::new(|_| true)), Arc::clone(&tls)),
+            foreign: Pools::new(elsewhere, connect, tcp(by_class), tls),
             side,
             leave: Leave::new(limits.expect_wait),
         }
@@ -182,6 +178,15 @@ impl Pools {
         };
         Ok(self.secure.get_or_init(|| tuned(self.version).build(Timed::new(connector, self.limit))))
     }
+}
+
+/// A connector whose connections end when what was sent on them does not arrive for so long, or is not taken: HTTP can't tell
+/// a dead peer from a slow one, and would go on using the connection (H11).
+#[cfg_attr(not(target_os = "linux"), expect(unused_mut, unused_variables, reason = "only Linux's kernel tells"))]
+fn patient(mut connector: HttpConnector<Resolver>, idle: Duration) -> HttpConnector<Resolver> {
+    #[cfg(target_os = "linux")]
+    connector.set_tcp_user_timeout(Some(idle));
+    connector
 }
 
 async fn through<C>(
