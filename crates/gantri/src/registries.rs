@@ -12,8 +12,14 @@ use gantri_spec::Host;
 #[derive(Debug)]
 pub(crate) struct Registries {
     settings: Settings,
-    /// Each as what it is, and as what jobs know.
-    remotes: Mutex<HashMap<Host, (Remote, Arc<dyn Registry>)>>,
+    remotes: Mutex<HashMap<Host, Known>>,
+}
+
+/// A registry as what it is, and as what jobs know.
+#[derive(Clone, Debug)]
+struct Known {
+    remote: Remote,
+    registry: Arc<dyn Registry>,
 }
 
 /// What every registry is made with.
@@ -56,25 +62,25 @@ impl Registries {
     /// `Config` if it can't be set up.
     pub(crate) fn at(&self, host: &Host) -> Result<Arc<dyn Registry>> {
         let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, registry)) = remotes.get(host) {
-            return Ok(Arc::clone(registry));
+        if let Some(known) = remotes.get(host) {
+            return Ok(Arc::clone(&known.registry));
         }
         let remote = self.settings.remote(host)?;
         let registry: Arc<dyn Registry> = Arc::new(remote.clone());
-        remotes.insert(host.clone(), (remote, Arc::clone(&registry)));
+        remotes.insert(host.clone(), Known { remote, registry: Arc::clone(&registry) });
         Ok(registry)
     }
 
     /// Every registry that was asked for so far.
     pub(crate) fn remotes(&self) -> Vec<Remote> {
         let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
-        remotes.values().map(|(remote, _)| remote.clone()).collect()
+        remotes.values().map(|known| known.remote.clone()).collect()
     }
 
     /// The registry at `host`, if it was asked for.
     pub(crate) fn known(&self, host: &Host) -> Option<Remote> {
         let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
-        remotes.get(host).map(|(remote, _)| remote.clone())
+        remotes.get(host).map(|known| known.remote.clone())
     }
 }
 
