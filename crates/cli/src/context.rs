@@ -1,6 +1,7 @@
 //! What the arguments mean: a client, an output, parsed locations.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use gantri::config::{Configuration, CredentialChain, Environment};
 use gantri::remote::Proxies;
@@ -85,14 +86,10 @@ impl Context {
             limits.concurrent_requests = limits.concurrent_requests.max(jobs.into());
             client = client.limits(limits);
         }
-        Ok(Self {
-            output: Output::new(global.format),
-            client: client.build()?,
-            configuration,
-            credentials,
-            proxies,
-            plain_http,
-        })
+        let client = client.build()?;
+        // One command, one client.
+        let _ = CLIENT.set(client.clone());
+        Ok(Self { output: Output::new(global.format), client, configuration, credentials, proxies, plain_http })
     }
 
     /// What is meant by the name of an image to read: what was typed, or what the configuration takes a short name for. Of
@@ -120,6 +117,18 @@ impl Context {
             Ok(done) => Ok(done),
             Err(error) => Err(alternatives::told(&self.client, asked, error).await),
         }
+    }
+}
+
+/// The client of this process, for what a signal leaves to do.
+static CLIENT: OnceLock<Client> = OnceLock::new();
+
+/// Cancels the upload sessions that the interrupted command has left open, as far as that can be done in a moment (H24).
+pub(crate) async fn cancel_left_uploads() {
+    const MOMENT: Duration = Duration::from_secs(1);
+    if let Some(client) = CLIENT.get() {
+        // Whatever is left then is left to the registry.
+        let _ = tokio::time::timeout(MOMENT, client.cancel_left_uploads()).await;
     }
 }
 

@@ -54,7 +54,10 @@ async fn run(cli: Cli) -> ExitCode {
     tokio::select! {
         result = commands::run(cli) => finish(result),
         // The job's future is gone by now, and with it all that was half done.
-        cause = interrupt.cause() => end(&Failure::Interrupted { job, cause }),
+        cause = interrupt.cause() => {
+            context::cancel_left_uploads().await;
+            end(&Failure::Interrupted { job, cause })
+        }
     }
 }
 

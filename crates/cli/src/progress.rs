@@ -48,11 +48,22 @@ impl Observer for Bars {
                 }
             }
             Event::Notice(text) => {
-                let _ = self.all.println(format!("note: {}", gantri::display_untrusted(text)));
+                let _ = self.all.println(note(text));
+            }
+            Event::Waiting { host, pause } => {
+                let _ = self.all.println(note(&waiting(host, *pause)));
             }
             _ => {}
         }
     }
+}
+
+fn note(text: &str) -> String {
+    format!("note: {}", gantri::display_untrusted(text))
+}
+
+fn waiting(host: &str, pause: Duration) -> String {
+    format!("{host} asks to wait {} seconds", pause.as_secs())
 }
 
 fn style() -> ProgressStyle {
@@ -93,7 +104,8 @@ impl Tally {
             }
             Event::Bytes { count, .. } => self.bytes += count,
             Event::Finished(_) => self.finished += 1,
-            Event::Notice(text) => return Some(format!("note: {}", gantri::display_untrusted(text))),
+            Event::Notice(text) => return Some(note(text)),
+            Event::Waiting { host, pause } => return Some(note(&waiting(host, *pause))),
             _ => {}
         }
         (now.duration_since(self.last) >= EVERY).then(|| {
@@ -131,5 +143,7 @@ mod tests {
         assert_eq!(tally.note(&bytes, start + EVERY).as_deref(), Some("2 of 4 MiB, 0 of 1 blobs"));
         assert_eq!(tally.note(&bytes, start + EVERY + Duration::from_secs(1)), None);
         assert_eq!(tally.note(&Event::Notice("a\u{1b}b"), start).as_deref(), Some("note: a\\u{1b}b"));
+        let waiting = Event::Waiting { host: "a.test", pause: Duration::from_secs(20) };
+        assert_eq!(tally.note(&waiting, start).as_deref(), Some("note: a.test asks to wait 20 seconds"));
     }
 }

@@ -48,7 +48,9 @@ pub use gantri_image::{
     Action, Artifact, Copied, Extent, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked,
     UnpackedArtifact,
 };
-pub use gantri_remote::{Credential, Credentials, KeptSession, Ping, PlainHttp, Remote, Secret, UploadSessions};
+pub use gantri_remote::{
+    Credential, Credentials, KeptSession, Ping, PlainHttp, RateLimit, Remote, Secret, Throttle, UploadSessions,
+};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
 pub use gantri_store::{Archive, Layout};
 pub use location::{ArchivePath, LayoutPath, Location};

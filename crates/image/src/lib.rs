@@ -51,6 +51,7 @@ pub mod copy;
 mod flight;
 mod graph;
 mod layer;
+mod lost;
 mod place;
 pub mod plan;
 mod progress;

@@ -12,6 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use gantri_core::{BlobBody, Error, ErrorKind, Event, Limits, NoObserver, Observer, PutManifest, Result};
 use gantri_spec::{Descriptor, Digest, RawManifest, Tag};
 
+use crate::lost::Lost;
 use crate::place::Place;
 use crate::transfer::{Mode, Supply, Transfers, Turn, at_side};
 
@@ -121,15 +122,28 @@ pub async fn push_all(items: Vec<PushItem>, options: &PushOptions) -> Result<Vec
 
 async fn put(transfers: &Transfers, image: Image, target: &Place, tags: &[Tag]) -> Result<PutManifest> {
     let Image { manifest, blobs } = image;
-    let blobs = once_each(blobs)?.into_iter().enumerate().map(async |(at, Blob { descriptor, body })| {
+    let blobs = once_each(blobs)?;
+    // What can be read again can be sent again (H20).
+    let copies: Vec<_> =
+        blobs.iter().map(|Blob { descriptor, body }| (descriptor.digest.clone(), body.duplicate())).collect();
+    let blobs = blobs.into_iter().enumerate().map(async |(at, Blob { descriptor, body })| {
         // The config travels beside the layers, never behind them.
         let turn = if at == 0 { Turn::Passes } else { Turn::Waits };
         transfers.bring(&descriptor, Supply::Body(body), target, turn).await
     });
     try_join_all(blobs).await?;
     transfers.observer().event(&Event::Started(manifest.descriptor()));
-    let put = target.registry.put_manifest(&target.repo, &manifest, tags).await;
-    let put = put.map_err(|error| at_side("target", "manifest", manifest.digest(), error))?;
+    let mut lost = Lost::default();
+    let put = loop {
+        let error = match target.registry.put_manifest(&target.repo, &manifest, tags).await {
+            Ok(put) => break put,
+            Err(error) => at_side("target", "manifest", manifest.digest(), error),
+        };
+        let Some(child) = lost.child(&error, &manifest) else { return Err(error) };
+        let copy = copies.iter().find(|(digest, _)| *digest == child.digest);
+        let Some(body) = copy.and_then(|(_, body)| body.as_ref()?.duplicate()) else { return Err(error) };
+        transfers.bring_again(&child, Supply::Body(body), target).await?;
+    };
     transfers.observer().event(&Event::Finished(manifest.descriptor()));
     Ok(put)
 }

@@ -88,6 +88,14 @@ impl Transfers {
         Ok(action)
     }
 
+    /// The same once more, of a blob that was there and is no longer.
+    ///
+    /// # Errors
+    /// As [`bring`](Self::bring).
+    pub(crate) async fn bring_again(&self, blob: &Descriptor, supply: Supply, target: &Place) -> Result<()> {
+        self.carry(blob, supply, target, None, Turn::Waits).await.map(drop)
+    }
+
     async fn arrive(&self, blob: &Descriptor, supply: Supply, target: &Place, turn: Turn) -> Result<Action> {
         let first = self.first.at((target.registry_id(), blob.digest.clone()));
         let (mut action, mut supply) = (None, Some(supply));

@@ -164,7 +164,7 @@ impl RemoteBuilder {
 
     /// Connects through this instead of TCP; TLS goes on top of it all the same.
     pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
-        self.route.dialer = dialer;
+        self.route.dialer = Some(dialer);
         self
     }
 
@@ -296,6 +296,7 @@ impl RemoteBuilder {
             lessons,
             lines,
             upload_sessions: self.upload_sessions,
+            left: Arc::default(),
         }))
     }
 }

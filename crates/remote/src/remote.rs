@@ -15,7 +15,7 @@ use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy}
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
 use crate::transport::{RateLimit, Request, Response, Transport};
-use crate::upload::{Lessons, UploadSessions};
+use crate::upload::{Left, Lessons, UploadSessions, cancel_left};
 
 /// A registry behind HTTP.
 ///
@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) lessons: Lessons,
     /// Where uploads are kept between processes; nowhere by default.
     pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
+    pub(crate) left: Arc<Left>,
 }
 
 impl Remote {
@@ -65,6 +66,20 @@ impl Remote {
     /// Nothing is sent to find it out: Docker Hub says it with manifests.
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.transport().rate_limit()
+    }
+
+    /// Cancels the upload sessions that were left open by work that was dropped in the middle, once nobody who works on
+    /// others is left: best effort, for whoever stops. Those that were written down
+    /// ([`BlobUpload::session`](gantri_core::BlobUpload::session)) stay.
+    ///
+    /// # Cancel safety
+    /// Sessions that were not cancelled yet are left to the registry.
+    pub async fn cancel_left_uploads(&self) {
+        cancel_left(self).await;
+    }
+
+    pub(crate) fn left(&self) -> &Arc<Left> {
+        &self.0.left
     }
 
     pub(crate) fn of(inner: Inner) -> Self {

@@ -65,6 +65,31 @@ fn ctrl_c_while_nobody_answers_ends_with_130() {
     assert_eq!(scene.trace(), before);
 }
 
+/// H24: the upload session is cancelled, for the registry would keep what it holds for days.
+#[test]
+fn ctrl_c_in_mid_push_cancels_the_upload() {
+    let scene = scene();
+    std::fs::create_dir(scene.path("tree")).unwrap();
+    std::fs::write(scene.path("tree/a"), crate::noise(1 << 20)).unwrap();
+    assert_eq!(scene.run(["build", "oci:images:v1", "tree"]).code, Some(0));
+    let before = scene.trace();
+    let server = ScriptedServer::start(|request| match request.method.as_str() {
+        "HEAD" => Reply::new(404),
+        "POST" => Reply::new(202).header("location", "/v2/app/blobs/uploads/1"),
+        "DELETE" => Reply::new(204),
+        _ => Reply::new(500).length(10).body(Body::Stall("".into(), 0)),
+    });
+    let target = format!("{}/app:v1", server.host());
+    let running = scene.start(["push", "oci:images:v1", &target]);
+    server.wait_for("uploads/1");
+    server.wait_for_stall();
+    running.interrupt();
+    let ran = running.end_within(SOON);
+    Refusal::of(&ran).is(130, "push oci:images:v1: interrupted by SIGINT", "");
+    assert!(server.requests().iter().any(|request| request.method == "DELETE"), "{:?}", server.requests());
+    assert_eq!(scene.trace(), before);
+}
+
 /// Nobody takes the data, so it can't all be written; still the signal is heard.
 #[test]
 fn ctrl_c_while_nobody_reads_the_output_ends_with_130() {

@@ -52,6 +52,16 @@ impl BlobBody {
         Self(Source::Once(Some(stream)))
     }
 
+    /// Another body of the same bytes; `None` if they can be read once only.
+    pub fn duplicate(&self) -> Option<Self> {
+        match &self.0 {
+            Source::Bytes(bytes) => Some(Self(Source::Bytes(bytes.clone()))),
+            Source::Reopen(open) => Some(Self(Source::Reopen(Arc::clone(open)))),
+            Source::Read(open, _) => Some(Self(Source::Read(Arc::clone(open), Opened::default()))),
+            Source::Once(_) => None,
+        }
+    }
+
     /// The chunks from the byte at `offset` on, **not verified**: for a sink that verifies what it is given before it lets
     /// anyone see it.
     ///

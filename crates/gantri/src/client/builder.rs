@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
-use gantri_remote::{Credentials, Dial, PlainHttp, Proxies, Resolve, UploadSessions};
+use gantri_remote::{Credentials, Dial, PlainHttp, Proxies, Resolve, Throttle, UploadSessions};
 use gantri_spec::Platform;
 
 use super::Client;
@@ -88,14 +88,22 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps a pace with each host together with all who were given a clone of this: other clients of the process, say.
+    /// Default: one of its own, for all its registries and for where they lead.
+    pub fn throttle(mut self, throttle: Throttle) -> Self {
+        self.settings.throttle = Some(throttle);
+        self
+    }
+
     /// Which image of an index is meant. Default: this machine's platform.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
         self
     }
 
-    /// Who hears about progress. Default: nobody.
+    /// Who hears about progress, of what registries warn, and of the pauses that they ask for. Default: nobody.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.settings.observer = Arc::clone(&observer);
         self.observer = observer;
         self
     }

@@ -13,12 +13,14 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use gantri_core::error::display_untrusted;
 use gantri_core::{Error, ErrorKind, Event, Limits, Observer, PullExt, Result};
 use gantri_image::{
     ImageBuilder, Layer, PackOptions, Place, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
 };
-use gantri_spec::{Descriptor, ImageConfig, Platform, Tag};
+use gantri_remote::{RateLimit, Remote};
+use gantri_spec::{Descriptor, Host, ImageConfig, Platform, Tag};
 
 use self::places::Opened;
 use crate::location::Location;
@@ -50,6 +52,20 @@ impl Client {
     /// A client that is anonymous, asks for this machine's platform, and speaks https but to loopback hosts.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
+    }
+
+    /// How many requests the registry at `host` allows and how many are left, as it said last; `None` if it has said nothing
+    /// of that, or was not asked for anything yet.
+    pub fn rate_limit(&self, host: &Host) -> Option<RateLimit> {
+        self.registries.known(host).iter().find_map(Remote::rate_limit)
+    }
+
+    /// Cancels the upload sessions that dropped work has left open in registries: best effort, for whoever stops.
+    ///
+    /// # Cancel safety
+    /// Sessions that were not cancelled yet are left to their registries.
+    pub async fn cancel_left_uploads(&self) {
+        join_all(self.registries.remotes().iter().map(Remote::cancel_left_uploads)).await;
     }
 
     /// Fetches the image for the client's platform into a layout, which is made if it is not there, or into an archive, which

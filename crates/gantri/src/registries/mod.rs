@@ -12,8 +12,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::filter::Fallback;
-use gantri_core::{Limits, Registry, Result};
-use gantri_remote::{Credential, Credentials, Dial, PlainHttp, Proxies, Remote, Resolve, UploadSessions};
+use gantri_core::{Limits, NoObserver, Observer, Registry, Result};
+use gantri_remote::{Credential, Credentials, Dial, PlainHttp, Proxies, Remote, Resolve, Throttle, UploadSessions};
 use gantri_spec::{Host, Reference, RepositoryName};
 
 use self::either::Either;
@@ -23,11 +23,18 @@ use crate::config::{Configuration, Endpoint, Scheme, Stop, Told};
 /// The registries that a client speaks to.
 pub(crate) struct Registries {
     settings: Settings,
-    made: Mutex<HashMap<Key, Arc<dyn Registry>>>,
+    made: Mutex<HashMap<Key, Made>>,
 }
 
 /// What tells one registry from another: how it is spoken to, and by whom.
 type Key = (Endpoint, Asks);
+
+/// A registry, and what it is spoken to through.
+#[derive(Clone)]
+struct Made {
+    registry: Arc<dyn Registry>,
+    ways: Vec<Remote>,
+}
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -54,6 +61,9 @@ pub(crate) struct Settings {
     /// `None` is TCP.
     pub(crate) dialer: Option<Arc<dyn Dial>>,
     pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
+    /// Shared by all of them, and by whoever else was given it. `None` is one of their own.
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Default for Settings {
@@ -69,12 +79,15 @@ impl Default for Settings {
             resolver: None,
             dialer: None,
             upload_sessions: None,
+            throttle: None,
+            observer: Arc::new(NoObserver),
         }
     }
 }
 
 impl Registries {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(mut settings: Settings) -> Self {
+        settings.throttle.get_or_insert_with(|| Throttle::new(&settings.limits));
         Self { settings, made: Mutex::default() }
     }
 
@@ -142,15 +155,29 @@ impl Registries {
         [first].into_iter().chain(second).map(way).collect()
     }
 
+    /// What every registry that was asked for so far is spoken to through.
+    pub(crate) fn remotes(&self) -> Vec<Remote> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.values().flat_map(|made| made.ways.clone()).collect()
+    }
+
+    /// The same of the one host.
+    pub(crate) fn known(&self, host: &Host) -> Vec<Remote> {
+        let mut remotes = self.remotes();
+        remotes.retain(|remote| remote.host() == host);
+        remotes
+    }
+
     fn stop(&self, stop: &Stop, named: &Host) -> Result<Arc<dyn Registry>> {
         let asks = asks(stop, named);
         let key = (stop.endpoint.clone(), asks);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(registry) = made.get(&key) {
-            return Ok(Arc::clone(registry));
+        if let Some(made) = made.get(&key) {
+            return Ok(Arc::clone(&made.registry));
         }
-        let registry = self.settings.registry(&stop.endpoint, asks)?;
-        made.insert(key, Arc::clone(&registry));
+        let new = self.settings.make(&stop.endpoint, asks)?;
+        let registry = Arc::clone(&new.registry);
+        made.insert(key, new);
         Ok(registry)
     }
 }
@@ -178,14 +205,19 @@ impl Settings {
         self.remote(&Endpoint::plain(&Host::docker_hub()), Asks::User, PlainHttp::Auto).map(drop)
     }
 
-    fn registry(&self, endpoint: &Endpoint, asks: Asks) -> Result<Arc<dyn Registry>> {
+    fn make(&self, endpoint: &Endpoint, asks: Asks) -> Result<Made> {
         let remote = |way| self.remote(endpoint, asks, way);
         Ok(match self.ways(endpoint) {
-            (way, None) => Arc::new(remote(way)?),
+            (way, None) => {
+                let remote = remote(way)?;
+                Made { registry: Arc::new(remote.clone()), ways: vec![remote] }
+            }
             (https, Some(http)) => {
                 let mut once = self.clone();
                 once.limits.request_tries = 1;
-                Arc::new(Either::new(once.remote(endpoint, asks, https)?, remote(https)?, remote(http)?))
+                let (https, http, probe) = (remote(https)?, remote(http)?, once.remote(endpoint, asks, https)?);
+                let ways = vec![https.clone(), http.clone()];
+                Made { registry: Arc::new(Either::new(probe, https, http)), ways }
             }
         })
     }
@@ -215,7 +247,11 @@ impl Settings {
             .plain_http(plain_http)
             .tls(tls)
             .limits(limits)
-            .page_size(self.page_size);
+            .page_size(self.page_size)
+            .observer(Arc::clone(&self.observer));
+        if let Some(throttle) = &self.throttle {
+            remote = remote.throttle(throttle.clone());
+        }
         // What is given without a host was meant for the one that the user named (A15).
         if asks == Asks::User || !self.credentials.answers_every_host() {
             remote = remote.credentials(Arc::clone(&self.credentials));

@@ -190,5 +190,5 @@ async fn run(items: &[CopyItem], options: &CopyOptions, mode: Mode) -> Result<Ve
 /// One image whose manifest is at hand.
 pub(crate) async fn bring(item: &CopyItem, manifest: RawManifest, options: &CopyOptions) -> Result<Copied> {
     let job = Job::new(options, Mode::Write);
-    Trip::new(&job, item).with_root(manifest).await
+    Box::pin(Trip::new(&job, item).with_root(manifest)).await
 }

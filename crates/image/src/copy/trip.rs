@@ -15,6 +15,7 @@ use super::subset::{self, Root};
 use super::{CopyItem, CopyOptions, Extent, Foreign, Platforms, Referrers, referrers};
 use crate::flight::Flights;
 use crate::graph::{Graph, Node};
+use crate::lost::Lost;
 use crate::place::{Place, RegistryId};
 use crate::plan::{Action, Copied, Step};
 use crate::resolve::mismatched;
@@ -319,10 +320,27 @@ impl<'a> Trip<'a> {
         let observer = self.job.transfers.observer();
         observer.event(&Event::Started(descriptor));
         let Place { registry, repo, .. } = &self.item.target;
-        let put = registry.put_manifest(repo, raw, tags).await;
-        put.map_err(|error| at_side("target", "manifest", raw.digest(), error))?;
+        let mut lost = Lost::default();
+        while let Err(error) = registry.put_manifest(repo, raw, tags).await {
+            let error = at_side("target", "manifest", raw.digest(), error);
+            let Some(child) = lost.child(&error, raw).filter(|_| !self.item.source.is_same(&self.item.target)) else {
+                return Err(error);
+            };
+            self.bring_again(&child).boxed().await?;
+        }
         observer.event(&Event::Finished(descriptor));
         Ok(())
+    }
+
+    /// What the target had a moment ago (H20).
+    async fn bring_again(&self, child: &Descriptor) -> Result<()> {
+        let CopyItem { source, target, .. } = self.item;
+        if !child.media_type.is_manifest() {
+            return self.job.transfers.bring_again(child, Supply::Place(source.clone()), target).await;
+        }
+        let raw = self.fetch(child).await?;
+        let put = target.registry.put_manifest(&target.repo, &raw, &[]).await;
+        put.map(drop).map_err(|error| at_side("target", "manifest", raw.digest(), error))
     }
 
     /// What the target has there, if anything.

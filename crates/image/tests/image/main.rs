@@ -7,6 +7,7 @@ mod build;
 mod copy;
 mod fixture;
 mod graph;
+mod lost;
 mod many;
 mod pull;
 mod resolve;

@@ -11,6 +11,7 @@ use gantri_core::{
     BlobBody, BlobReader, BlobUpload, Discover, Error, ErrorKind, Manage, Memory, Mount, Pull, Push, PutManifest,
     Result, UploadSession,
 };
+use gantri_spec::wire::{ErrorBody, ErrorCode};
 use gantri_spec::{Algorithm, ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use tokio::sync::{Barrier, Notify};
 
@@ -44,6 +45,8 @@ pub(crate) struct Spy {
     /// What tags name, whatever is there.
     said: Option<RawManifest>,
     refused: Vec<Digest>,
+    /// Children that are gone when a manifest that names them is put: each once for every mention.
+    collected: Arc<Mutex<Vec<Digest>>>,
     listed: HashMap<Digest, Vec<Descriptor>>,
     /// Whether its word on manifests is to be taken.
     guards: bool,
@@ -61,6 +64,7 @@ impl Spy {
             mounts: Mounts::Done,
             said: None,
             refused: Vec::new(),
+            collected: Arc::default(),
             listed: HashMap::new(),
             guards: true,
             stalled: Arc::new(Notify::new()),
@@ -79,6 +83,12 @@ impl Spy {
     /// Takes no blob and no manifest of this digest.
     pub(crate) fn refusing(mut self, digest: &Digest) -> Self {
         self.refused.push(digest.clone());
+        self
+    }
+
+    /// Loses this, so many times, when a manifest that names it is put.
+    pub(crate) fn collecting(self, digest: &Digest, times: usize) -> Self {
+        self.collected.lock().unwrap().extend(vec![digest.clone(); times]);
         self
     }
 
@@ -214,6 +224,19 @@ impl Push for Spy {
     async fn put_manifest(&self, repo: &RepositoryName, manifest: &RawManifest, tags: &[Tag]) -> Result<PutManifest> {
         self.allow(manifest.digest())?;
         self.note("put_manifest", manifest.digest());
+        let named: Vec<Digest> =
+            manifest.parse().unwrap().children().iter().map(|child| child.digest.clone()).collect();
+        let lost = {
+            let mut collected = self.collected.lock().unwrap();
+            collected.iter().position(|digest| named.contains(digest)).map(|at| collected.swap_remove(at))
+        };
+        if let Some(lost) = lost {
+            let (as_blob, as_manifest) =
+                (self.inner.delete_blob(repo, &lost).await, self.inner.delete_manifest(repo, &lost).await);
+            assert!(as_blob.is_ok() || as_manifest.is_ok());
+            let body = ErrorBody::one(ErrorCode::ManifestBlobUnknown, format!("{lost} unknown"));
+            return Err(Error::from_wire(ErrorCode::ManifestBlobUnknown.status(), Some(body), "refused"));
+        }
         self.inner.put_manifest(repo, manifest, tags).await
     }
 }

@@ -6,8 +6,11 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use async_trait::async_trait;
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -57,13 +60,19 @@ impl Resolve for SystemResolver {
 
 /// TCP, as the system does it.
 #[derive(Debug)]
-pub(crate) struct Tcp;
+pub(crate) struct Tcp {
+    /// A connection ends when what was sent on it does not arrive for so long, or is not taken: HTTP can't tell a dead peer
+    /// from a slow one, and would go on using the connection (H11). Only Linux's kernel tells.
+    pub(crate) idle: Duration,
+}
 
 #[async_trait]
 impl Dial for Tcp {
     async fn dial(&self, to: SocketAddr) -> io::Result<Box<dyn Connection>> {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        set_tcp_user_timeout(&stream, u32::try_from(self.idle.as_millis()).unwrap_or(u32::MAX))?;
         Ok(Box::new(stream))
     }
 }

@@ -45,7 +45,8 @@ pub(crate) struct HyperClient {
 pub(crate) struct Route {
     pub(crate) version: HttpVersion,
     pub(crate) resolver: Arc<dyn Resolve>,
-    pub(crate) dialer: Arc<dyn Dial>,
+    /// `None` is TCP.
+    pub(crate) dialer: Option<Arc<dyn Dial>>,
     pub(crate) pins: Vec<Pin>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) tls: Tls,
@@ -56,7 +57,7 @@ impl Default for Route {
         Self {
             version: HttpVersion::default(),
             resolver: Arc::new(SystemResolver),
-            dialer: Arc::new(Tcp),
+            dialer: None,
             pins: Vec::new(),
             proxies: Arc::default(),
             tls: Tls::default(),
@@ -77,6 +78,7 @@ impl HyperClient {
     /// A client for one registry; `side` is kept up to date with the connections made to it.
     pub(crate) fn new(route: Route, limits: &Limits, side: Arc<Side>) -> Self {
         let Route { version, resolver, dialer, pins, proxies, tls } = route;
+        let dialer = dialer.unwrap_or_else(|| Arc::new(Tcp { idle: limits.idle }));
         // Prior knowledge of HTTP/2 is about the registry, not about what it leads to; and no proxy has it.
         let elsewhere = if version == HttpVersion::Http1 { version } else { HttpVersion::Auto };
         let foreign_tls = Arc::new(LazyTls::new(tls.elsewhere()));

@@ -175,7 +175,8 @@ impl Transport {
     /// Waits before the next of `tries` at the registry that are nobody else's business: a body that is taken up again, an
     /// upload that is looked into.
     pub(crate) async fn rest(&self, tries: u32) {
-        let pause = |wait| Decision::Again(backoff(&self.limits, tries, roll()).max(wait));
+        let longest = self.limits.retry_total;
+        let pause = |wait| Decision::Again(backoff(&self.limits, tries, roll()).max(wait).min(longest));
         if let Decision::Again(pause) = self.throttle.host(&self.supplier.origin).spend(pause) {
             sleep(pause).await;
         }

@@ -7,10 +7,12 @@
 //! | `feed` | where the bytes of a blob come from, and what is held of them |
 //! | `kept` | what of it outlives the process |
 //! | `lessons` | what is remembered of a registry's ways |
+//! | `left` | which sessions are left open by work that was dropped |
 //! | `put`, `mount` | one blob, whole |
 
 mod feed;
 mod kept;
+mod left;
 mod lessons;
 mod mount;
 mod put;
@@ -24,6 +26,8 @@ use gantri_spec::wire::UploadRange;
 use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RepositoryName};
 
 pub use self::kept::{KeptSession, UploadSessions};
+use self::left::AtWork;
+pub(crate) use self::left::{Left, cancel_left};
 pub(crate) use self::lessons::Lessons;
 pub(crate) use self::mount::mount;
 pub(crate) use self::put::put;
@@ -50,6 +54,8 @@ pub(crate) struct RemoteUpload {
     session: Session,
     algorithm: Algorithm,
     machine: Machine,
+    at_work: AtWork,
+    is_cancelled: bool,
     /// What went wrong last.
     last: Option<Error>,
 }
@@ -81,7 +87,8 @@ impl RemoteUpload {
     }
 
     fn at(remote: &Remote, repo: &RepositoryName, session: Session, algorithm: Algorithm, machine: Machine) -> Self {
-        Self { remote: remote.clone(), repo: repo.clone(), session, algorithm, machine, last: None }
+        let (remote, repo, at_work) = (remote.clone(), repo.clone(), remote.left().begin());
+        Self { remote, repo, session, algorithm, machine, at_work, is_cancelled: false, last: None }
     }
 
     /// Finds out where the upload stands after a step whose answer never came.
@@ -180,8 +187,18 @@ impl BlobUpload for RemoteUpload {
         Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size))
     }
 
-    async fn cancel(self: Box<Self>) -> Result<()> {
-        self.session.cancel().await
+    async fn cancel(mut self: Box<Self>) -> Result<()> {
+        let cancelled = self.session.cancel().await;
+        self.is_cancelled = cancelled.is_ok();
+        cancelled
+    }
+}
+
+impl Drop for RemoteUpload {
+    fn drop(&mut self) {
+        if self.machine.session_is_open() && !self.is_cancelled {
+            self.at_work.leave(&self.session);
+        }
     }
 }
 

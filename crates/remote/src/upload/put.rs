@@ -12,6 +12,7 @@ use http::{Method, StatusCode};
 
 use super::feed::Feed;
 use super::kept::Kept;
+use super::left::AtWork;
 use super::session::{Session, Started};
 use super::state::{Action, Chunks, Event, Machine, Party, Refusal, Stop};
 use super::{failed, stands, stopped};
@@ -64,6 +65,7 @@ struct Put<'a> {
     session: Option<Session>,
     /// Where the session is kept for whoever comes after.
     kept: Kept,
+    at_work: AtWork,
     /// What went wrong last.
     last: Option<Error>,
 }
@@ -75,7 +77,8 @@ impl<'a> Put<'a> {
         let chunks = Chunks::new(limits, remote.lessons().chunk());
         let chunks = if feed.party() == Party::Alone { chunks } else { chunks.held() };
         let machine = Machine::whole(feed.party(), blob.size, chunks, limits.resume_tries);
-        Self { remote, repo, blob, what, feed, machine, session: None, kept: Kept::default(), last: None }
+        let (kept, at_work) = (Kept::default(), remote.left().begin());
+        Self { remote, repo, blob, what, feed, machine, session: None, kept, at_work, last: None }
     }
 
     /// Goes on with what an earlier process left, if the body can be read from any byte.
@@ -221,6 +224,14 @@ impl<'a> Put<'a> {
         let open = self.session.take().filter(|_| error.is_some() && self.machine.session_is_open());
         if let Some(session) = open {
             session.abandon(self.remote.limits()).await;
+        }
+    }
+}
+
+impl Drop for Put<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take().filter(|_| self.machine.session_is_open()) {
+            self.at_work.leave(&session);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The requests of one upload session, at the place where the registry says it goes on (A5): absolute or relative, its
 //! query kept, the digest added to it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use gantri_core::{ErrorKind, Limits, Result, UploadSession};
 use gantri_spec::wire::{Endpoint, Scope, UploadRange};
 use gantri_spec::{Algorithm, Digest, RepositoryName};
@@ -23,6 +25,8 @@ pub(super) struct Session {
     at: Admitted,
     /// What asking where it stands has been through since something was taken (H25).
     attempt: Attempt,
+    /// Whether somebody may come back to it.
+    written_down: AtomicBool,
 }
 
 /// What a registry answers to the start of an upload.
@@ -73,7 +77,7 @@ impl Session {
     pub(super) fn of(remote: &Remote, repo: &RepositoryName, response: &Response) -> Result<(Self, Option<u64>)> {
         let at = remote.location(response)?;
         let least = response.text(&LEAST_CHUNK).and_then(|bytes| bytes.parse().ok());
-        Ok((Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first() }, least))
+        Ok((Self::at(remote, repo, at), least))
     }
 
     /// A session that was written down.
@@ -83,11 +87,30 @@ impl Session {
     pub(super) fn read_back(remote: &Remote, repo: &RepositoryName, session: &UploadSession) -> Result<Self> {
         let base = remote.request(&Endpoint::Ping, "").url().clone();
         let at = remote.admit(Purpose::Upload, Speaker { url: &base, outside: false }, &session.id)?;
-        Ok(Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first() })
+        let session = Self::at(remote, repo, at);
+        session.written_down.store(true, Ordering::Relaxed);
+        Ok(session)
     }
 
-    /// To be written down.
+    /// The session at a place that was admitted.
+    pub(super) fn at(remote: &Remote, repo: &RepositoryName, at: Admitted) -> Self {
+        let written_down = AtomicBool::new(false);
+        Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first(), written_down }
+    }
+
+    /// Where it goes on.
+    pub(super) fn place(&self) -> (RepositoryName, Admitted) {
+        (self.repo.clone(), self.at.clone())
+    }
+
+    /// Whether somebody may come back to it.
+    pub(super) fn is_written_down(&self) -> bool {
+        self.written_down.load(Ordering::Relaxed)
+    }
+
+    /// To be written down: whoever does so may come back to it, so it is not cancelled when work on it is dropped.
     pub(super) fn write_down(&self, offset: u64, algorithm: Algorithm) -> UploadSession {
+        self.written_down.store(true, Ordering::Relaxed);
         UploadSession::new(self.at.url.as_str(), offset, algorithm)
     }
 

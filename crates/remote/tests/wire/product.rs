@@ -69,7 +69,7 @@ async fn an_upload_that_gets_nowhere_ends() {
             _ => Reply::status(416),
         },
     ];
-    for (case, reply) in cases.into_iter().enumerate() {
+    for (case, (reply, most)) in cases.into_iter().zip([36, 75, 75]).enumerate() {
         for size in [10, 65 << 20] {
             let bytes = Bytes::from(vec![b'x'; size]);
             let descriptor = Descriptor::of(MediaType::OCTET_STREAM, &bytes);
@@ -77,7 +77,7 @@ async fn an_upload_that_gets_nowhere_ends() {
             let put = remote(&script).put_blob(&repo(), &descriptor, BlobBody::bytes(bytes)).await;
             println!("upload, case {case}, {size} bytes: {} requests", script.count());
             assert!(put.is_err());
-            assert!(script.count() <= 75, "case {case}, {size} bytes: {}", script.methods());
+            assert!(script.count() <= most, "case {case}, {size} bytes: {}", script.methods());
         }
     }
 }

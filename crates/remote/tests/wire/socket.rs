@@ -58,6 +58,8 @@ struct Answer {
 enum End {
     Keep,
     Close,
+    /// Nothing more is read or said.
+    Hold,
     /// Goes on with chunks, for ever.
     Repeat,
 }
@@ -107,6 +109,9 @@ fn converse(
         match answer.end {
             End::Keep => {}
             End::Close => return stream.shutdown(Shutdown::Both),
+            End::Hold => loop {
+                thread::park();
+            },
             End::Repeat => loop {
                 stream.write_all(&[&b"10000\r\n"[..], &vec![b'x'; 0x10000][..], b"\r\n"].concat())?;
             },
@@ -185,6 +190,45 @@ async fn a_pooled_connection_that_has_died_is_replaced() {
     let remote = server.builder().limits(limits).build().unwrap();
     assert_eq!(pull(&remote).await.unwrap(), blob());
     assert_eq!(pull(&remote).await.unwrap(), blob());
+}
+
+/// H23: some servers say 408 to a connection that rests, and close it. It is the answer to nothing.
+#[tokio::test]
+async fn a_408_to_a_connection_at_rest_is_no_answer() {
+    let server = Raw::start(|_, before| match before {
+        0 => {
+            let timed_out = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            Answer { bytes: [Answer::keep(&ok(), &blob()).bytes, timed_out.to_vec()].concat(), end: End::Close }
+        }
+        _ => Answer::keep(&ok(), &blob()),
+    });
+    let mut limits = Limits::default();
+    limits.request_tries = 1;
+    let remote = server.builder().limits(limits).build().unwrap();
+    assert_eq!(pull(&remote).await.unwrap(), blob());
+    assert_eq!(pull(&remote).await.unwrap(), blob());
+    assert_eq!(server.count(), 2);
+}
+
+/// H11: a server that takes nothing of what is sent to it. The clock is the kernel's, so this takes a moment.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_that_takes_nothing_is_given_up() {
+    let server = Raw::start(|head, _| match head.split(' ').next() {
+        Some("HEAD") => Answer::keep("HTTP/1.1 404 x\r\ncontent-length: 0", b""),
+        Some("POST") => Answer::keep("HTTP/1.1 202 x\r\nlocation: /v2/u/1\r\ncontent-length: 0", b""),
+        Some("PUT") => Answer { bytes: Vec::new(), end: End::Hold },
+        _ => Answer::keep("HTTP/1.1 204 x\r\ncontent-length: 0", b""),
+    });
+    let mut limits = Limits::default();
+    (limits.idle, limits.resume_tries) = (std::time::Duration::from_millis(300), 1);
+    let remote = server.builder().limits(limits).build().unwrap();
+    let bytes = Bytes::from(vec![0; 60 << 20]);
+    let descriptor = Descriptor::of(MediaType::OCTET_STREAM, &bytes);
+    let started = std::time::Instant::now();
+    let error = remote.put_blob(&repo(), &descriptor, BlobBody::bytes(bytes)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(started.elapsed() < Limits::default().idle, "{:?}", started.elapsed());
 }
 
 /// H4 on a socket: the wrong range is not joined on.

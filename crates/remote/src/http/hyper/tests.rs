@@ -38,10 +38,10 @@ impl Resolve for Played {
 }
 
 fn client(side: &str, addresses: Addresses) -> HyperClient {
-    over(side, addresses, Arc::new(Tcp))
+    over(side, addresses, None)
 }
 
-fn over(side: &str, addresses: Addresses, dialer: Arc<dyn Dial>) -> HyperClient {
+fn over(side: &str, addresses: Addresses, dialer: Option<Arc<dyn Dial>>) -> HyperClient {
     let side = Arc::new(Side::told_by(&side.parse().unwrap()));
     let resolver = Arc::new(Played(addresses, AtomicUsize::new(0)));
     HyperClient::new(Route { resolver, dialer, ..Route::default() }, &Limits::default(), side)
@@ -130,7 +130,7 @@ async fn addresses_of_any_class_are_played_by_a_dialer_and_judged_all_the_same()
         _ => &["192.0.2.1"],
     };
     let net = Arc::new(Net::default());
-    let client = over("http://registry.test", inside, net.clone());
+    let client = over("http://registry.test", inside, Some(net.clone()));
     let storage = || ask(&client, Destination::Foreign, "http://storage.test/".into());
     assert_eq!(storage().await, Err(SendErrorKind::Forbidden), "nobody knows yet where the registry stands");
     assert_eq!(ask(&client, Destination::Registry, "http://registry.test:5000/".into()).await, Ok(()));
@@ -152,7 +152,7 @@ async fn addresses_of_any_class_are_played_by_a_dialer_and_judged_all_the_same()
 /// H22: where nobody answers, the limit on connecting ends it.
 #[tokio::test(start_paused = true)]
 async fn silence_ends_with_the_limit_on_connecting() {
-    let client = over("http://registry.test", |_, _| &[BLACK_HOLE], Arc::new(Net::default()));
+    let client = over("http://registry.test", |_, _| &[BLACK_HOLE], Some(Arc::new(Net::default())));
     let started = tokio::time::Instant::now();
     assert_eq!(ask(&client, Destination::Registry, "http://registry.test/".into()).await, Err(SendErrorKind::Timeout));
     assert_eq!(started.elapsed(), Limits::default().connect);
@@ -163,7 +163,7 @@ async fn silence_ends_with_the_limit_on_connecting() {
 async fn an_address_is_judged_before_a_proxy_hears_of_it() {
     let net = Arc::new(Net::default());
     let route = Route {
-        dialer: Arc::<Net>::clone(&net),
+        dialer: Some(Arc::<Net>::clone(&net)),
         proxies: Arc::new(Proxies::default().all(&"http://10.9.9.9:3128".parse().unwrap())),
         ..Route::default()
     };

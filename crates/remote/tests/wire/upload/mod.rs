@@ -3,6 +3,7 @@
 mod broken;
 mod kept;
 mod leave;
+mod left;
 mod location;
 mod model;
 mod mount;
