@@ -1,8 +1,9 @@
 //! `doctor`: every place that an image may be read from is reached step by step. Ends well if one of them has it, as a pull
 //! would; else as the last of them failed.
 
+use gantri::Reference;
+use gantri::client::Examined;
 use gantri::config::Stop;
-use gantri::{Examined, Reference};
 use serde_json::{Value, json};
 
 use crate::args::Global;

@@ -155,13 +155,19 @@ async fn docker_hub_is_matched_with_its_library() {
 
 #[tokio::test]
 async fn what_is_blocked_is_not_asked() {
-    let blocked = conf("example.com/foo", "blocked = true", "", "");
-    agree(&["M1", "O"], &blocked, "example.com/foo/app:v1", false, &[]).await;
+    let blocked = "[[registry]]\nlocation = \"@O@/foo\"\nblocked = true\ninsecure = true\n";
+    agree(&["O"], blocked, "@O@/foo/app:v1", false, &[]).await;
+    agree(&["O"], blocked, "@O@/bar/app:v1", true, &["O bar/app v1"]).await;
     let mirror = format!(
         "{}[[registry]]\nlocation = \"@M1@\"\nblocked = true\ninsecure = true\n",
         conf("example.com/foo", "", "", "")
     );
     agree(&["M1", "M2"], &mirror, "example.com/foo/app:v1", true, &["M2 m2/deep/app v1"]).await;
+    // The manual forbids names that match; skopeo looks at the places that they lead to alone, and asks the mirrors.
+    let stage = Stage::new(&["M1"]);
+    let file = stage.dir.path().join("registries.conf");
+    fs::write(&file, stage.fill(&conf("example.com/foo", "blocked = true", "", ""))).unwrap();
+    assert_eq!(stage.gantri(&file, "example.com/foo/app:v1").await, (false, Vec::new()));
     let behind = "[[registry]]\nprefix = \"example.com\"\nlocation = \"@O@\"\ninsecure = true\n\
         [[registry]]\nprefix = \"@O@\"\nlocation = \"@O@\"\nblocked = true\ninsecure = true\n";
     // They refuse the file, in which two tables say different things of one location; we refuse the name.
