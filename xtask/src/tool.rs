@@ -69,8 +69,12 @@ pub(crate) fn cache_dir() -> Result<PathBuf> {
 pub(crate) fn gantri() -> Result<PathBuf> {
     let root = workspace_root();
     run(command("cargo", ["build", "--release", "--quiet", "--package", "gantri-cli"]).current_dir(&root))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/gantri"))
+    Ok(target_dir().join("release/gantri"))
+}
+
+/// Where cargo builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from)
 }
 
 /// The top of the source tree.

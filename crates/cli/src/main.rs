@@ -4,11 +4,13 @@ mod alternatives;
 mod args;
 mod commands;
 mod context;
+mod credentials;
 mod failure;
 mod input;
 mod output;
 mod progress;
 mod signal;
+mod terminal;
 mod usage;
 
 use std::io::Write;

@@ -115,6 +115,14 @@ pub struct Limits {
     pub xattr_bytes: usize,
     /// Bytes that a zstd frame may ask for as its window. Default 128 MiB.
     pub zstd_window: u64,
+    /// Time that a credential helper may take, which may ask its user (A14). Default 30 seconds.
+    pub credential_helper: Duration,
+    /// Bytes of a credential: a helper's answer, a password on standard input (A14). Default 64 KiB.
+    pub credential: u64,
+    /// Bytes of a file that holds credentials. Default 1 MiB.
+    pub credential_file: u64,
+    /// Time to wait for somebody else who is changing such a file. Default 10 seconds.
+    pub credential_lock: Duration,
 }
 
 impl Default for Limits {
@@ -165,6 +173,10 @@ impl Default for Limits {
             xattrs: 256,
             xattr_bytes: 1 << 20,
             zstd_window: 128 * MIB,
+            credential_helper: Duration::from_secs(30),
+            credential: 64 * KIB,
+            credential_file: MIB,
+            credential_lock: Duration::from_secs(10),
         }
     }
 }

@@ -22,11 +22,13 @@
 //! | [`client`] | [`Client`]: pull, unpack, push, copy, tag, attach, build, list, inspect, put, mount, delete |
 //! | [`location`] | [`Location`]: a registry reference, `oci:DIR[:TAG]`, or an archive |
 //! | [`config`] | configuration files of the ecosystem, read when asked |
+//! | [`KeptUploads`] | uploads that the next process goes on with |
 
 pub mod client;
 pub mod config;
 pub mod location;
 mod registries;
+mod uploads;
 
 pub use gantri_core as core;
 pub use gantri_image as image;
@@ -46,7 +48,8 @@ pub use gantri_image::{
     Action, Artifact, Copied, Extent, Foreign, Plan, Platforms, Referrers, Resolved, Step, Tally, Unpacked,
     UnpackedArtifact,
 };
-pub use gantri_remote::{Credential, Credentials, PlainHttp, Remote, Secret};
+pub use gantri_remote::{Credential, Credentials, KeptSession, Ping, PlainHttp, Remote, Secret, UploadSessions};
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
 pub use gantri_store::{Archive, Layout};
 pub use location::{ArchivePath, LayoutPath, Location};
+pub use uploads::KeptUploads;

@@ -17,7 +17,7 @@ use crate::http::{Dial, HttpClient, HyperClient, OwnHeaders, Pin, Proxies, Resol
 use crate::referrers::Lines;
 use crate::remote::{Inner, Remote};
 use crate::transport::{Paced, Parts, Throttle, Transport};
-use crate::upload::Lessons;
+use crate::upload::{Lessons, UploadSessions};
 
 /// Collects what is to be said about a registry. Made by [`Remote::builder`].
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub struct RemoteBuilder {
     limits: Limits,
     user_agent: String,
     page_size: Option<u32>,
+    namespace: Option<Host>,
     api_root: String,
     headers: Vec<(String, Secret)>,
     route: Route,
@@ -38,6 +39,7 @@ pub struct RemoteBuilder {
     throttle: Option<Throttle>,
     retry_statuses: Vec<StatusCode>,
     observer: Arc<dyn Observer>,
+    upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 const DEFAULT_API_ROOT: &str = "/v2";
@@ -81,6 +83,7 @@ impl RemoteBuilder {
             limits: Limits::default(),
             user_agent: concat!("gantri/", env!("CARGO_PKG_VERSION")).to_owned(),
             page_size: None,
+            namespace: None,
             api_root: DEFAULT_API_ROOT.to_owned(),
             headers: Vec::new(),
             route: Route::default(),
@@ -88,6 +91,7 @@ impl RemoteBuilder {
             throttle: None,
             retry_statuses: Vec::new(),
             observer: Arc::new(NoObserver),
+            upload_sessions: None,
         }
     }
 
@@ -142,6 +146,13 @@ impl RemoteBuilder {
     /// is only seen through if a size is told.
     pub fn page_size(mut self, entries: Option<u32>) -> Self {
         self.page_size = entries;
+        self
+    }
+
+    /// Says with every request for which registry this one stands in, as containerd tells its mirrors (`?ns=docker.io`): one
+    /// that mirrors several can't know otherwise.
+    pub fn namespace(mut self, host: Host) -> Self {
+        self.namespace = Some(host);
         self
     }
 
@@ -219,6 +230,13 @@ impl RemoteBuilder {
         self
     }
 
+    /// Keeps the uploads of whole blobs here, so that the next process can go on with one that this process did not end.
+    /// Default: nowhere, and an upload ends with its process.
+    pub fn upload_sessions(mut self, sessions: Arc<dyn UploadSessions>) -> Self {
+        self.upload_sessions = Some(sessions);
+        self
+    }
+
     /// The registry, ready to be asked. Nothing is sent before something is asked for.
     ///
     /// # Errors
@@ -273,9 +291,11 @@ impl RemoteBuilder {
             transport,
             limits,
             page_size,
+            namespace: self.namespace,
             habits,
             lessons,
             lines,
+            upload_sessions: self.upload_sessions,
         }))
     }
 }

@@ -72,3 +72,4 @@ pub use self::http::{
 };
 pub use self::remote::Remote;
 pub use self::transport::{RateLimit, Throttle};
+pub use self::upload::{KeptSession, UploadSessions};

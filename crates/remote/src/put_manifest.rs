@@ -123,10 +123,12 @@ impl Remote {
     }
 
     /// Whether this is about the way there and back, and not about the manifest. Where no connection could be made there was
-    /// no way there.
+    /// no way there, and a 429 was sent back as often as is decent already (H25).
     fn may_have_arrived(&self, error: &Error) -> bool {
         let is_passing = error.status().is_none_or(|status| self.transport().is_passing(status));
-        error.retry() != Retry::Never && is_passing && error.kind() != ErrorKind::Connect
+        error.retry() != Retry::Never
+            && is_passing
+            && !matches!(error.kind(), ErrorKind::Connect | ErrorKind::RateLimited)
     }
 
     /// One `PUT`; what it is called afterwards must be what was sent (H19). If its answer is lost, the registry is asked

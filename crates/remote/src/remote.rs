@@ -15,7 +15,7 @@ use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy}
 use crate::http::url::Redacted;
 use crate::referrers::Lines;
 use crate::transport::{RateLimit, Request, Response, Transport};
-use crate::upload::Lessons;
+use crate::upload::{Lessons, UploadSessions};
 
 /// A registry behind HTTP.
 ///
@@ -39,11 +39,15 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) limits: Arc<Limits>,
     pub(crate) page_size: Option<u32>,
+    /// The registry that this one stands in for.
+    pub(crate) namespace: Option<Host>,
     /// What the registry has shown of itself.
     pub(crate) habits: Habits,
     /// Who waits to change the referrers of a subject.
     pub(crate) lines: Lines,
     pub(crate) lessons: Lessons,
+    /// Where uploads are kept between processes; nowhere by default.
+    pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
 }
 
 impl Remote {
@@ -80,6 +84,10 @@ impl Remote {
         &self.0.lessons
     }
 
+    pub(crate) fn upload_sessions(&self) -> Option<&dyn UploadSessions> {
+        self.0.upload_sessions.as_deref()
+    }
+
     /// The page size to ask for: the one that was told, or the shorter one that the registry made of it.
     pub(crate) fn page_size(&self) -> Option<u32> {
         self.habits().page.find(&()).unwrap_or(self.0.page_size)
@@ -94,7 +102,11 @@ impl Remote {
     }
 
     pub(crate) fn request(&self, endpoint: &Endpoint, what: impl Into<String>) -> Request {
-        Request::new(&self.0.supplier.origin, &self.0.api_root, endpoint, what)
+        let request = Request::new(&self.0.supplier.origin, &self.0.api_root, endpoint, what);
+        match &self.0.namespace {
+            Some(host) => request.standing_in_for(host),
+            None => request,
+        }
     }
 
     /// What errors call a manifest.

@@ -1,4 +1,5 @@
-//! Harnesses for the tests of gantri: a scripted HTTP server, archives and images made by hand, process helpers.
+//! Harnesses for the tests of gantri: a scripted HTTP server, archives and images made by hand, a model of layers,
+//! process helpers.
 //!
 //! Everything listens on loopback, on a port that the system picks, and ends with the value that started it.
 
@@ -8,7 +9,9 @@
     reason = "a harness that can't be set up ends the test that wanted it"
 )]
 
+pub mod fault;
 pub mod image;
+pub mod layers;
 pub mod mask;
 pub mod process;
 pub mod raw;

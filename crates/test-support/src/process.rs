@@ -47,7 +47,23 @@ pub fn command(program: &str, dir: &Path, arguments: impl IntoIterator<Item = im
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .env("HOME", dir)
-        .env_remove("DOCKER_CONFIG");
+        .env_remove("DOCKER_CONFIG")
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("DOCKER_AUTH_CONFIG")
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_RUNTIME_DIR")
+        // An empty file: what this machine says about registries is not for tests.
+        .env("CONTAINERS_REGISTRIES_CONF", "/dev/null")
+        .env_remove("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
+        .env_remove("HTTP_PROXY")
+        .env_remove("HTTPS_PROXY")
+        .env_remove("ALL_PROXY")
+        .env_remove("http_proxy")
+        .env_remove("https_proxy")
+        .env_remove("all_proxy")
+        .env_remove("GANTRI_HOSTS_DIR")
+        .env_remove("GANTRI_CERT_DIR");
     command
 }
 
@@ -121,9 +137,17 @@ impl Running {
         self.signal(Signal::TERM);
     }
 
-    /// As `kill -9` does: no word reaches the program. Gives how it ended, once it has.
+    /// How it ended, if it does so in this time.
+    pub fn ended_within(&mut self, time: Duration) -> Option<Ran> {
+        let output = self.ended.recv_timeout(time).ok()?;
+        self.over = true;
+        Some(output.into())
+    }
+
+    /// As `kill -9` does: no word reaches the program. Gives how it ended, once it has: by its own will, with a code, if that
+    /// came first.
     pub fn kill(self) -> Ran {
-        self.signal(Signal::KILL);
+        let _ = kill_process(self.pid, Signal::KILL);
         self.end()
     }
 

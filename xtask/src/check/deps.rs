@@ -19,6 +19,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gantri-ratls", &[]),
     ("gantri-islet", &["gantri", "gantri-ratls"]),
     ("test-support", &["gantri-core", "gantri-server", "gantri-spec"]),
+    (
+        "fuzz-bodies",
+        &[
+            "gantri-core",
+            "gantri-image",
+            "gantri-remote",
+            "gantri-server",
+            "gantri-spec",
+            "gantri-store",
+            "test-support",
+        ],
+    ),
     ("xtask", &["gantri-spec"]),
 ];
 

@@ -3,9 +3,12 @@
 mod build;
 mod copy;
 mod delete;
+mod doctor;
+mod explain;
 mod inspect;
 mod label;
 mod list;
+mod login;
 mod pull;
 mod push;
 mod put;
@@ -15,14 +18,18 @@ mod unpack;
 mod verify;
 
 use crate::args::{BlobAction, Cli, Command, ManifestAction};
+use crate::credentials;
 use crate::failure::Failure;
 
 /// Runs any command but `serve`, which ends by its own rules.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
-    let Cli { global, command } = cli;
+    let Cli { mut global, command } = cli;
+    credentials::read(&mut global.credentials, &command).await?;
     match command {
         Command::Serve { .. } => Ok(()),
         Command::Quickstart { layers } => quickstart::run(&global, layers).await,
+        Command::Login { host } => login::login(&global, &host).await,
+        Command::Logout { host } => login::logout(&global, &host).await,
         Command::Pull { source, target, platforms, jobs } => {
             pull::run(&global, &source, &target, &platforms, jobs).await
         }
@@ -52,6 +59,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Config { source, platform } => inspect::config(&global, &source, &platform).await,
         Command::Digest { source, platform } => inspect::digest(&global, &source, &platform).await,
+        Command::Explain { source } => explain::run(&global, &source).await,
+        Command::Doctor { source } => doctor::run(&global, &source).await,
         Command::Blob { action: Some(BlobAction::Put { target, file }), .. } => {
             put::blob(&global, &target, &file).await
         }

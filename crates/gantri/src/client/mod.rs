@@ -2,8 +2,10 @@
 
 mod builder;
 mod copy;
+mod examine;
 mod label;
 mod list;
+mod login;
 mod places;
 mod read;
 mod write;

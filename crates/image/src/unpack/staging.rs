@@ -1,7 +1,8 @@
 //! Where a tree grows before anyone can see it: a private directory beside the target, renamed to it at the end.
 //!
 //! Decides what may be a target ([`Target::check`]) and that nothing stays behind: a [`Staging`] that is dropped before
-//! it was published removes itself.
+//! it was published removes itself, and is locked as long as its process lives; those of dead processes are swept away by
+//! whoever makes the next one beside them.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use gantri_core::{Error, ErrorKind, Result};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::discard::discard;
 
@@ -79,18 +80,29 @@ pub(crate) struct Staging {
     target: Target,
     path: PathBuf,
     published: bool,
+    /// Keeps it locked.
+    _lock: OwnedFd,
 }
 
 impl Staging {
     pub(crate) fn create(target: Target) -> Result<Self> {
-        let made = tempfile::Builder::new()
-            .prefix(".gantri-unpack-")
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&target.parent);
-        let made =
-            made.map_err(|error| Error::io(format!("staging directory in {}", target.parent.display()), error))?;
-        // From here on this guard removes it, not the temporary directory's own.
-        Ok(Self { path: made.keep(), target, published: false })
+        if let Err(error) = sweep(&target.parent) {
+            tracing::debug!(%error, "what dead processes left stays behind");
+        }
+        let failed = |error| Error::io(format!("staging directory in {}", target.parent.display()), error);
+        for _ in 0..MAX_TRIES {
+            let made = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(&target.parent);
+            let made = made.map_err(failed)?;
+            // A sweep may take it for abandoned before it is locked: then it is gone, or about to be.
+            if let Some(lock) = lock(made.path()).map_err(failed)? {
+                // From here on this guard removes it, not the temporary directory's own.
+                return Ok(Self { path: made.keep(), target, published: false, _lock: lock });
+            }
+        }
+        Err(failed(io::ErrorKind::AlreadyExists.into()))
     }
 
     /// Where it is.
@@ -136,6 +148,40 @@ impl Drop for Staging {
         }
     }
 }
+
+/// Removes what dead processes were making in a directory: their locks are free.
+fn sweep(parent: &Path) -> io::Result<()> {
+    let handle = File::open(parent)?;
+    let is_ours = |name: &str| name.len() == PREFIX.len() + RANDOM && name.starts_with(PREFIX);
+    for entry in fs::read_dir(parent)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str().filter(|name| is_ours(name)) else { continue };
+        if lock(&parent.join(name))?.is_some() {
+            discard(handle.as_fd(), name.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// A directory of our own, locked; none if somebody else has it, or it is gone or replaced.
+fn lock(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(dir) = rustix::fs::open(path, flags, Mode::empty()) else { return Ok(None) };
+    let own = rustix::fs::fstat(&dir)?;
+    if own.st_uid != rustix::process::geteuid().as_raw()
+        || rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err()
+    {
+        return Ok(None);
+    }
+    let there = fs::symlink_metadata(path).ok();
+    Ok(there.filter(|there| (there.dev(), there.ino()) == (own.st_dev, own.st_ino)).map(|_| dir))
+}
+
+const PREFIX: &str = ".gantri-unpack-";
+/// Letters and digits that follow.
+const RANDOM: usize = 6;
+/// How often somebody else may come first.
+const MAX_TRIES: u32 = 100;
 
 #[cfg(test)]
 mod tests {
@@ -238,5 +284,24 @@ mod tests {
         assert_eq!(staging.publish().unwrap_err().kind(), ErrorKind::Conflict);
         assert_eq!(fs::read(path.join("mine")).unwrap(), b"x");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    /// (S1) The lock of a dead process is free.
+    #[test]
+    fn what_a_dead_process_left_is_swept_away_and_what_a_living_one_makes_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at(".gantri-unpack-a1b2C3/etc")).unwrap();
+        fs::write(at(".gantri-unpack-a1b2C3/etc/motd"), "half").unwrap();
+        fs::create_dir(at(".gantri-unpack-of-mine")).unwrap();
+        let target = || Target::check(&at("new")).unwrap();
+        let living = Staging::create(target()).unwrap();
+        let other = Staging::create(target()).unwrap();
+        assert!(living.path().exists() && !at(".gantri-unpack-a1b2C3").exists());
+        drop(other);
+        living.publish().unwrap();
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".gantri-unpack-of-mine", "new"]);
     }
 }

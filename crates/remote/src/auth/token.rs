@@ -149,7 +149,12 @@ impl Exchange {
         let whole = async {
             let answer = self.http.send(request).await.map_err(|error| failure::told(error, &at.url))?;
             let (head, body) = answer.into_parts();
-            let body = gather(body, self.limits.token_body).await?;
+            // A refusal stays one however long its page is: that is read as far as anybody wants to know.
+            let body = if head.status.is_success() {
+                gather(body, self.limits.token_body).await?
+            } else {
+                beginning(body, self.limits.token_body).await
+            };
             Ok(Answered { status: head.status, headers: head.headers, body })
         };
         match tokio::time::timeout(self.limits.first_byte, whole).await {
@@ -248,6 +253,18 @@ async fn gather(mut body: ByteStream, limit: u64) -> Result<Bytes> {
         gathered.extend_from_slice(&chunk);
     }
     Ok(gathered.into())
+}
+
+async fn beginning(mut body: ByteStream, limit: u64) -> Bytes {
+    let mut gathered = Vec::new();
+    while let Ok(Some(chunk)) = body.try_next().await {
+        let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(gathered.len());
+        gathered.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    gathered.into()
 }
 
 #[derive(Deserialize)]

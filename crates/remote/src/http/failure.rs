@@ -10,13 +10,18 @@ use url::Url;
 
 use super::connect::{ConnectTimeout, ResolveError};
 use super::race::Unreachable;
+use super::tls::BadCertificate;
 use super::tunnel::ProxyError;
 use super::{SendError, SendErrorKind};
 
 /// Why a request got no answer.
 pub(super) fn of_request(error: hyper_util::client::legacy::Error) -> SendError {
     let kind = kind(&error, error.is_connect());
-    SendError::new(kind).with_source(error)
+    let fault = if kind == SendErrorKind::Tls { innermost(&error).and_then(BadCertificate::of) } else { None };
+    match fault {
+        Some(fault) => SendError::new(kind).with_source(fault),
+        None => SendError::new(kind).with_source(error),
+    }
 }
 
 /// Why a body broke off. It may well be whole the next time.
@@ -29,7 +34,9 @@ pub(super) fn of_body(error: hyper::Error) -> Error {
 pub(crate) fn told(error: SendError, url: &Url) -> Error {
     let authority = authority(url);
     let (kind, retry, hint) = match error.kind() {
-        SendErrorKind::Resolve | SendErrorKind::Connect => (ErrorKind::Connect, Retry::Backoff, None),
+        SendErrorKind::Resolve | SendErrorKind::Connect | SendErrorKind::Proxy => {
+            (ErrorKind::Connect, Retry::Backoff, None)
+        }
         SendErrorKind::Refused => {
             (ErrorKind::Connect, Retry::Backoff, Some(format!("check that a registry listens on {authority}")))
         }
@@ -39,7 +46,6 @@ pub(crate) fn told(error: SendError, url: &Url) -> Error {
                 format!("if {authority} is meant to be reached without tls, allow plain http for it (--plain-http)");
             (ErrorKind::Connect, Retry::Never, Some(hint))
         }
-        SendErrorKind::Proxy => (ErrorKind::Connect, Retry::Backoff, None),
         SendErrorKind::ProxyDenied => {
             let hint = format!("check the proxy and who asks it, or let {authority} go past it (NO_PROXY)");
             (ErrorKind::Connect, Retry::Never, Some(hint))
@@ -125,6 +131,18 @@ fn of_tls(error: &rustls::Error) -> SendErrorKind {
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => SendErrorKind::PlainHttp,
         _ => SendErrorKind::Tls,
     }
+}
+
+/// What rustls said, wherever it is wrapped.
+fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        at = cause(error);
+    }
+    None
 }
 
 fn of_hyper(error: &hyper::Error) -> Option<SendErrorKind> {

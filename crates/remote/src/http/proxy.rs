@@ -195,8 +195,8 @@ impl FromStr for Proxy {
             return Err(fault("no host"));
         }
         let decoded = |part: &str| match percent_decode_str(part).decode_utf8() {
-            Ok(part) if part.contains(['\r', '\n', '\0']) => Err(fault("a line break in user or password")),
-            Ok(part) => Ok(part.into_owned()),
+            Ok(text) if text.contains(['\r', '\n', '\0']) => Err(fault("a line break in user or password")),
+            Ok(text) => Ok(text.into_owned()),
             Err(_) => Err(fault("user or password is no UTF-8")),
         };
         let user = match (url.username(), url.password()) {

@@ -38,7 +38,7 @@ use self::request::About;
 pub(crate) use self::request::{Payload, Replay, Request};
 pub(crate) use self::response::{Bound, Response, Whole};
 pub(crate) use self::retry::{Attempt, backoff, is_passing, roll};
-use self::retry::{Decision, Policy, decide};
+use self::retry::{Decision, Policy, certainly_not_done, decide};
 use self::sending::Progress;
 pub use self::throttle::Throttle;
 use self::throttle::{Host, Lane};
@@ -110,6 +110,8 @@ impl Transport {
     /// Sends a request that has been through this already, or is one of several that are tried again together (H25).
     pub(crate) async fn send_within(&self, request: &mut Request, attempt: &mut Attempt) -> Result<Response> {
         attempt.authorizations = 0;
+        // Where it was led the last time may be stale (H7).
+        request.trail = Trail::at(&request.home);
         loop {
             let host = self.throttle.host(&request.trail.url);
             let (authorization, outcome) = self.attempt(request, attempt, &host).await;
@@ -140,6 +142,7 @@ impl Transport {
             };
             let decision = self.decide(&outcome, request, attempt, &host);
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
+            request.doubted |= decision != Decision::Stop && !certainly_not_done(outcome.trouble());
             match decision {
                 Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
                 Decision::Replace => attempt.replaced = true,
@@ -286,13 +289,13 @@ impl Transport {
         Ok(match answer {
             Ok(answer) => {
                 let (head, body) = answer.into_parts();
-                request.trail.met(head.extensions.get(), &self.supplier);
                 if !self.policy.is_passing(head.status) {
                     host.let_through();
                 }
                 if request.trail.destination == Destination::Registry {
                     self.notes.take(&head.headers, &self.limits);
                 }
+                request.trail.met(head.extensions.get(), &self.supplier);
                 let body = bounded(body, &self.limits, Some(pass.answered()));
                 let Trail { url, destination, outside, .. } = request.trail.clone();
                 let response = Response { head, body, url, destination, outside };

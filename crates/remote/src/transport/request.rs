@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use gantri_core::{ByteStream, ErrorKind, Result};
+use gantri_spec::Host;
 use gantri_spec::wire::{Endpoint, Scope};
 use http::Method;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, RANGE};
@@ -28,6 +29,8 @@ pub(crate) struct Request {
     /// What a token must allow.
     pub(super) scope: Scope,
     pub(super) replay: Replay,
+    /// Whether a try of it failed that may have had its effect.
+    pub(super) doubted: bool,
     /// What a 404 without a code means here.
     pub(super) absent: ErrorKind,
     /// What is asked for, as errors call it: `manifest ghcr.io/a/b:v1`.
@@ -79,6 +82,14 @@ impl Request {
         Self::to(endpoint.method(), home, endpoint.scope(), what)
     }
 
+    /// The same, saying for which registry this one is asked.
+    pub(crate) fn standing_in_for(mut self, host: &Host) -> Self {
+        let query = self.home.url.query().map(|query| format!("{query}&")).unwrap_or_default();
+        self.home.url.set_query(Some(&format!("{query}ns={host}")));
+        self.trail = Trail::at(&self.home);
+        self
+    }
+
     /// A request to a URL of the registry's own making that has passed the outbound policy.
     pub(crate) fn to(method: Method, home: Admitted, scope: Scope, what: impl Into<String>) -> Self {
         let mut headers = HeaderMap::new();
@@ -94,6 +105,7 @@ impl Request {
             expects: true,
             scope,
             replay,
+            doubted: false,
             absent: ErrorKind::RepositoryUnknown,
             what: what.into(),
         }
@@ -134,6 +146,11 @@ impl Request {
     pub(crate) fn payload(mut self, payload: Payload) -> Self {
         self.body = payload;
         self
+    }
+
+    /// Whether it may have been done by a try whose answer was lost.
+    pub(crate) fn may_have_been_done(&self) -> bool {
+        self.doubted
     }
 
     /// Where it is meant to go.

@@ -157,7 +157,7 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 }
 
 /// Whether the request can't have had an effect, so that even one that must not be sent twice may be sent again.
-fn certainly_not_done(trouble: Trouble) -> bool {
+pub(super) fn certainly_not_done(trouble: Trouble) -> bool {
     matches!(
         trouble,
         Trouble::Status(StatusCode::TOO_MANY_REQUESTS, _)

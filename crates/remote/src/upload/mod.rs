@@ -5,10 +5,12 @@
 //! | `state` | what is done next: the state machine, without a socket |
 //! | `session` | how each step is said in HTTP, and where (A5) |
 //! | `feed` | where the bytes of a blob come from, and what is held of them |
+//! | `kept` | what of it outlives the process |
 //! | `lessons` | what is remembered of a registry's ways |
 //! | `put`, `mount` | one blob, whole |
 
 mod feed;
+mod kept;
 mod lessons;
 mod mount;
 mod put;
@@ -21,6 +23,7 @@ use gantri_core::{BlobUpload, Error, ErrorKind, Pull, Result, UploadSession};
 use gantri_spec::wire::UploadRange;
 use gantri_spec::{Algorithm, Descriptor, Digest, MediaType, RepositoryName};
 
+pub use self::kept::{KeptSession, UploadSessions};
 pub(crate) use self::lessons::Lessons;
 pub(crate) use self::mount::mount;
 pub(crate) use self::put::put;

@@ -48,5 +48,7 @@ fn may_still_upload(kind: ErrorKind) -> bool {
             | ErrorKind::BlobUnknown
             | ErrorKind::RepositoryUnknown
             | ErrorKind::Unsupported
+            // A proxy's page for what it does not know.
+            | ErrorKind::NotARegistry
     )
 }

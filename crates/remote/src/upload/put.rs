@@ -1,6 +1,7 @@
 //! A whole blob into a registry: what the machine of [`state`](super::state) says, done over the transport.
 //!
-//! The blob is asked for first: one that is there already is not opened. Then small ones go with the first request where the
+//! The blob is asked for first: one that is there already is not opened. Then a session that an earlier process left is gone
+//! on with where it stands. Else small ones go with the first request where the
 //! registry knows that, larger ones in one more, and what is larger than `Limits::monolithic_put` in a session that can be
 //! taken up where it stands.
 
@@ -10,6 +11,7 @@ use gantri_spec::{Descriptor, RepositoryName};
 use http::{Method, StatusCode};
 
 use super::feed::Feed;
+use super::kept::Kept;
 use super::session::{Session, Started};
 use super::state::{Action, Chunks, Event, Machine, Party, Refusal, Stop};
 use super::{failed, stands, stopped};
@@ -28,10 +30,9 @@ pub(crate) async fn put(remote: &Remote, repo: &RepositoryName, blob: &Descripto
         return Ok(());
     }
     let mut put = Put::new(remote, repo, blob, body, what);
+    put.take_up().await;
     let outcome = put.run().await;
-    if outcome.is_err() {
-        put.abandon().await;
-    }
+    put.leave(outcome.as_ref().err()).await;
     outcome.map_err(|error| error.during(&put.what))
 }
 
@@ -61,6 +62,8 @@ struct Put<'a> {
     feed: Feed,
     machine: Machine,
     session: Option<Session>,
+    /// Where the session is kept for whoever comes after.
+    kept: Kept,
     /// What went wrong last.
     last: Option<Error>,
 }
@@ -72,7 +75,21 @@ impl<'a> Put<'a> {
         let chunks = Chunks::new(limits, remote.lessons().chunk());
         let chunks = if feed.party() == Party::Alone { chunks } else { chunks.held() };
         let machine = Machine::whole(feed.party(), blob.size, chunks, limits.resume_tries);
-        Self { remote, repo, blob, what, feed, machine, session: None, last: None }
+        Self { remote, repo, blob, what, feed, machine, session: None, kept: Kept::default(), last: None }
+    }
+
+    /// Goes on with what an earlier process left, if the body can be read from any byte.
+    async fn take_up(&mut self) {
+        if self.feed.party() != Party::Alone {
+            return;
+        }
+        self.kept = Kept::open(self.remote, self.repo, self.blob).await;
+        if let Some((session, stands)) = self.kept.take_up(self.remote, self.repo).await {
+            tracing::debug!(blob = %self.blob.digest, ?stands, "goes on with the upload of an earlier process");
+            // Whatever it says, there is a way on from here: a new session at the worst.
+            let _ = self.machine.inherit(stands);
+            self.session = Some(session);
+        }
     }
 
     async fn run(&mut self) -> Result<()> {
@@ -90,6 +107,9 @@ impl<'a> Put<'a> {
             self.machine.on(event).map_err(|stop| self.stopped(stop))?;
             if self.machine.is_gone() {
                 self.session = None;
+            }
+            if let Some(session) = self.session.as_ref().filter(|_| self.machine.session_is_open()) {
+                self.kept.keep(session, self.machine.offset(), self.blob).await;
             }
         }
     }
@@ -192,8 +212,14 @@ impl<'a> Put<'a> {
         self.last.take().unwrap_or_else(|| stopped(stop, &self.what, self.machine.offset()))
     }
 
-    async fn abandon(&mut self) {
-        if let Some(session) = self.session.take().filter(|_| self.machine.session_is_open()) {
+    /// The end of it: nothing is kept of an upload that is over, and one that may yet be whole is left as it stands.
+    async fn leave(&mut self, error: Option<&Error>) {
+        if error.is_some_and(|error| self.kept.outlives(error)) {
+            return;
+        }
+        self.kept.forget().await;
+        let open = self.session.take().filter(|_| error.is_some() && self.machine.session_is_open());
+        if let Some(session) = open {
             session.abandon(self.remote.limits()).await;
         }
     }

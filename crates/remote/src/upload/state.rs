@@ -40,9 +40,11 @@ pub(crate) struct Machine {
     /// The most that this session has acknowledged.
     best: u64,
     chunks: Chunks,
-    /// Steps in a row, without one byte more, after which it is given up.
+    /// Steps in a row that failed, with next to nothing between them, after which it is given up.
     tries: u32,
     stalls: u32,
+    /// The most that was acknowledged at the last of them.
+    stalled_at: u64,
     restarts: u32,
     /// Whether the session was taken up after a break: a wrong digest may then be the joint's fault.
     mended: bool,
@@ -96,6 +98,10 @@ pub(crate) enum Party {
 /// New sessions for one blob, after those that were lost (H13).
 const RESTARTS: u32 = 2;
 
+/// One in so many bytes of a blob is progress, and so are this many whatever its size: as for downloads.
+const PROGRESS: u64 = 256;
+const PROGRESS_BYTES: u64 = 1 << 20;
+
 impl Machine {
     /// An upload from its start to its commit: `size` bytes.
     pub(crate) fn whole(party: Party, size: u64, chunks: Chunks, tries: u32) -> Self {
@@ -123,6 +129,7 @@ impl Machine {
             chunks,
             tries,
             stalls: 0,
+            stalled_at: offset,
             restarts: 0,
             mended: false,
             commits: false,
@@ -146,6 +153,15 @@ impl Machine {
     /// The registry asks for chunks of at least so many bytes (`OCI-Chunk-Min-Length`).
     pub(crate) fn ask_least(&mut self, bytes: u64) {
         self.chunks.ask_least(bytes);
+    }
+
+    /// Goes on with a session that an earlier process left, and of which the registry says this.
+    ///
+    /// # Errors
+    /// [`Stop`], if it can neither go on with it nor begin anew.
+    pub(crate) fn inherit(&mut self, stands: Option<UploadRange>) -> Result<(), Stop> {
+        self.state = State::InDoubt { from: 0, to: self.goal, sign: Sign::None };
+        self.on(Event::Stands(stands))
     }
 
     /// What to do next.
@@ -178,7 +194,7 @@ impl Machine {
     pub(crate) fn on(&mut self, event: Event) -> Result<(), Stop> {
         match (self.state, event) {
             (State::Unstarted, Event::Started) => {
-                (self.best, self.mended) = (0, false);
+                (self.best, self.stalled_at, self.mended) = (0, 0, false);
                 self.state = State::Ready { offset: 0 };
                 Ok(())
             }
@@ -324,13 +340,18 @@ impl Machine {
     }
 
     fn advance(&mut self, offset: u64) {
-        if offset > self.best {
-            (self.best, self.stalls) = (offset, 0);
-        }
+        self.best = self.best.max(offset);
         self.state = State::Ready { offset };
     }
 
+    /// Counts a step that failed. What came between two of them has to be worth it: a registry that takes a byte a step would
+    /// else be sent as many steps as the blob has bytes.
     fn stall(&mut self) -> Result<(), Stop> {
+        let worth = (self.goal / PROGRESS).clamp(1, PROGRESS_BYTES);
+        if self.best.saturating_sub(self.stalled_at) >= worth {
+            self.stalls = 0;
+        }
+        self.stalled_at = self.best;
         self.stalls += 1;
         if self.stalls < self.tries { Ok(()) } else { Err(Stop::Final) }
     }

@@ -148,6 +148,8 @@ impl Traces {
         self.made.dedup();
         let home = Dir::make_root(path)?;
         if index::is_layout(&home)? {
+            // Somebody else made it one while others, who are dead by now, were about to.
+            sweep(&home, &home)?;
             return Ok((home, None));
         }
         refuse_others(&home)?;
@@ -216,7 +218,7 @@ fn is_in_the_making(home: &Dir) -> Result<bool> {
 }
 
 /// Takes over what dead processes left, and removes the rest of it: their locks are free.
-fn sweep(home: &Dir, heir: &Dir) -> Result<()> {
+pub(super) fn sweep(home: &Dir, heir: &Dir) -> Result<()> {
     for name in home.dir_names()?.iter().filter(|name| name.starts_with(PREFIX)) {
         // One that can't be opened is not ours to judge.
         let Ok(Some(left)) = home.dir(name) else { continue };

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_spec::{Descriptor, Digest, Index};
 
-use super::{Layout, Repository, Shape, files, lease, partial, tree};
+use super::{Layout, Repository, Shape, draft, files, lease, partial, tree};
 use crate::blocking::blocking;
 use crate::dir::io_error;
 use crate::entries;
@@ -103,6 +103,7 @@ impl Repository {
                     None => collected.kept += 1,
                 }
             }
+            draft::sweep(&self.dir, &self.dir)?;
             let (parts, bytes) = partial::collect(&self.dir, cutoff)?;
             (collected.parts, collected.bytes) = (collected.parts + parts, collected.bytes + bytes);
             Ok(())

@@ -260,6 +260,29 @@ async fn a_draft_goes_on_with_what_the_last_one_left() {
     );
 }
 
+/// Of two that make a layout at once, one is killed and the other is done: what the first left is in the second's way to
+/// nothing, and goes on with the next draft or goes with the garbage.
+#[tokio::test]
+async fn what_was_left_in_a_layout_that_somebody_else_finished_is_gone_on_with_or_collected() {
+    for collected in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let other = Layout::draft(place.path()).await.unwrap();
+        draft_given_up(place.path(), ErrorKind::Unavailable).await;
+        put_image(other.layout(), &here(), "{}", &["v1"]).await.unwrap();
+        other.publish().await.unwrap();
+        assert_ne!(leftovers(place.path()), [""; 0]);
+        if collected {
+            Layout::open(place.path()).await.unwrap().gc(Duration::ZERO, Untagged::Keep).await.unwrap();
+        } else {
+            let draft = Layout::draft(place.path()).await.unwrap();
+            let opened = put_whole(draft.layout()).await;
+            assert!(opened.len() == 1 && opened[0] > 1_700_000, "{opened:?}");
+            put(draft.layout(), &[9; 1_500_000]).await.unwrap();
+        }
+        assert_eq!(leftovers(place.path()), [""; 0], "collected: {collected}");
+    }
+}
+
 /// Whoever was refused for good wants no directory.
 #[tokio::test]
 async fn a_draft_that_was_refused_leaves_nothing() {

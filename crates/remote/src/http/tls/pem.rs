@@ -31,7 +31,7 @@ impl Pem {
         match found {
             Ok(found) if found.is_empty() => Err(self.fault("no certificate in it (PEM)")),
             Ok(found) => Ok(found),
-            Err(fault) => Err(self.unreadable(fault)),
+            Err(fault) => Err(self.unreadable(&fault)),
         }
     }
 
@@ -44,7 +44,7 @@ impl Pem {
                 Err(self.fault("the key in it is encrypted").with_hint(hint))
             }
             Err(Fault::NoItemsFound) => Err(self.fault("no key in it (PEM: PKCS#8, SEC1 or PKCS#1)")),
-            Err(fault) => Err(self.unreadable(fault)),
+            Err(fault) => Err(self.unreadable(&fault)),
         }
     }
 
@@ -54,7 +54,7 @@ impl Pem {
     }
 
     /// The parser's own words may hold a line of the file, and that may be half a key.
-    fn unreadable(&self, fault: Fault) -> Error {
+    fn unreadable(&self, fault: &Fault) -> Error {
         self.fault(match fault {
             Fault::MissingSectionEnd { .. } => "a section has no end",
             Fault::IllegalSectionStart { .. } => "a section has no proper start",

@@ -335,3 +335,25 @@ fn refusals_by_what_a_registry_says() {
         assert_eq!(Refusal::of(&error), expected, "{error}");
     }
 }
+
+/// H25: what arrives between two breaks has to be worth it.
+#[test]
+fn next_to_nothing_between_two_breaks_is_no_progress() {
+    let breaks = |gain: u64| {
+        let mut machine = whole(BIG);
+        assert_eq!(machine.next(), Action::Start);
+        assert_eq!(machine.on(Event::Started), Ok(()));
+        let mut breaks = 0;
+        while let Action::Send { from, .. } = machine.next() {
+            breaks += 1;
+            if machine.on(LOST).is_err() {
+                return Err(breaks);
+            }
+            assert_eq!(machine.next(), Action::Ask);
+            assert_eq!(machine.on(Event::Stands(holds(from + gain))), Ok(()));
+        }
+        Ok(breaks)
+    };
+    assert_eq!(breaks(1000), Err(TRIES));
+    assert_eq!(breaks(MIB), Ok(100));
+}

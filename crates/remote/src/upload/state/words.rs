@@ -50,7 +50,7 @@ pub(crate) enum Refusal {
     Unsupported,
     /// The registry says no, and it will not say anything else.
     Denied,
-    /// It did not come to the registry, or its answer leads where it may not lead.
+    /// It did not come to the registry, or to nothing there, or its answer leads where it may not lead.
     Failed,
 }
 
@@ -75,6 +75,8 @@ impl Refusal {
             (ErrorKind::DigestMismatch, _) => Self::WrongDigest,
             (ErrorKind::UploadUnknown, _) | (_, Some(404)) => Self::Gone,
             (ErrorKind::Unauthorized | ErrorKind::Denied, _) => Self::Denied,
+            // Nothing was done, and it was tried as often as is decent already (H25).
+            (ErrorKind::RateLimited, _) => Self::Failed,
             _ if error.retry() != Retry::Never => Self::Lost,
             (_, Some(_)) => Self::Denied,
             (_, None) => Self::Failed,

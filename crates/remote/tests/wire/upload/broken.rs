@@ -14,11 +14,11 @@ use super::model::{Fault, Model, Reaches, blob, cut, data, hang, once, process, 
 use crate::script::repo;
 
 /// Where a step breaks off: its method, how many of that method went before, and how much of it arrives.
-type Place = (&'static str, usize, Reaches);
+pub(super) type Place = (&'static str, usize, Reaches);
 
 /// The states of the machine, by the steps that leave them: `Unstarted` by POST, `Ready` and `InDoubt` by PATCH and GET,
 /// `Committing` by PUT and HEAD. The first HEAD is before any of them.
-const IN_A_SESSION: [Place; 10] = [
+pub(super) const IN_A_SESSION: [Place; 10] = [
     ("HEAD", 0, Nothing),
     ("POST", 0, Nothing),
     ("POST", 0, All),
@@ -32,10 +32,10 @@ const IN_A_SESSION: [Place; 10] = [
     ("HEAD", 1, Nothing),
 ];
 
-const AT_ONCE: [Place; 4] = [("PUT", 0, Nothing), ("PUT", 0, Half), ("PUT", 0, All), ("POST", 0, All)];
+pub(super) const AT_ONCE: [Place; 4] = [("PUT", 0, Nothing), ("PUT", 0, Half), ("PUT", 0, All), ("POST", 0, All)];
 
 /// The place, and whatever has to break before it is reached.
-fn at(place: Place, then: fn(Reaches) -> Fault) -> impl Fn(&str, usize) -> Option<Fault> {
+pub(super) fn at(place: Place, then: fn(Reaches) -> Fault) -> impl Fn(&str, usize) -> Option<Fault> {
     move |method, before| match (place, method, before) {
         ((name, nth, reaches), _, _) if name == method && nth == before => Some(then(reaches)),
         (("GET", 0, _), "PATCH", 0) => Some(cut(Half)),

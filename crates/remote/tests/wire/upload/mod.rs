@@ -1,6 +1,7 @@
 //! Blobs on their way in: how many requests they take, where they go on, what is done about faults.
 
 mod broken;
+mod kept;
 mod leave;
 mod location;
 mod model;

@@ -1,0 +1,82 @@
+//! `login`, `logout`: credentials are tried, then kept where every command finds them, and forgotten again.
+
+use gantri::config::CredentialSource;
+use gantri::spec::{Host, InvalidHost};
+use gantri::{Credential, Error, Event, Limits, Ping, display_untrusted};
+use serde_json::json;
+
+use crate::args::{CredentialArgs, Global};
+use crate::context::{Context, Settings, usage};
+use crate::credentials::{chain, from_standard_input, is_announced, line, plain_name};
+use crate::failure::Failure;
+use crate::progress;
+use crate::terminal::{Echo, ask};
+
+/// Asks the registry whether it takes the credential, and keeps it if it does.
+pub(crate) async fn login(global: &Global, host: &str) -> Result<(), Failure> {
+    let host = parse(host)?;
+    let credential = credential(&global.credentials, &host).await?;
+    let context = Context::new(global, Settings::default())?;
+    let ping = context.client.login_check(&host, credential.clone()).await?;
+    let username = match &credential {
+        Credential::Basic { username, .. } => Some(display_untrusted(username)),
+        _ => None,
+    };
+    let kept = chain(&global.credentials).store(&host, &credential).await;
+    let kept = kept.map_err(|error| error.during(format_args!("login {host}")))?;
+    if ping == Ping::Open {
+        let note = format!("{host} let us in without asking who we are: nobody has looked at the credential");
+        progress::observer(global.quiet).event(&Event::Notice(&note));
+    }
+    let who = username.as_deref().unwrap_or("the owner of the token");
+    let kept = kept.to_string();
+    let json = json!({ "registry": host, "username": username, "verified": ping != Ping::Open, "kept": kept });
+    Ok(context.output.value(&format!("logged in to {host} as {who}: {kept}"), &json).await?)
+}
+
+/// Forgets what there is for the registry.
+pub(crate) async fn logout(global: &Global, host: &str) -> Result<(), Failure> {
+    let host = parse(host)?;
+    let context = Context::new(global, Settings::default())?;
+    let chain = chain(&global.credentials);
+    let during = |error: Error| error.during(format_args!("logout {host}"));
+    let removed = chain.erase(&host).await.map_err(during)?;
+    let stays = |source: &CredentialSource| !matches!(source, CredentialSource::Helper { .. });
+    for source in chain.sources(&host, None).map_err(during)?.into_iter().filter(stays) {
+        let note = format!("{source} still says who to be at {host}, and can't be changed from here");
+        progress::observer(global.quiet).event(&Event::Notice(&note));
+    }
+    let removed: Vec<String> = removed.iter().map(ToString::to_string).collect();
+    let text = match removed.len() {
+        0 => format!("{host}: there was nothing to forget"),
+        _ => format!("logged out of {host}: {}", removed.join(", ")),
+    };
+    Ok(context.output.value(&text, &json!({ "registry": host, "removed": removed })).await?)
+}
+
+fn parse(host: &str) -> Result<Host, Failure> {
+    host.parse().map_err(|error: InvalidHost| usage(error.to_string()))
+}
+
+/// From standard input if the arguments say so, else from whoever sits at the terminal.
+async fn credential(arguments: &CredentialArgs, host: &Host) -> Result<Credential, Failure> {
+    let is_asked = !arguments.password_stdin && !arguments.token_stdin;
+    if !is_asked && is_announced(arguments)? {
+        return from_standard_input(arguments).await;
+    }
+    let most = Limits::default().credential;
+    let asking = |error| Error::io("ask at the terminal", error);
+    let nobody = || usage(format!("{host}: there is no terminal to ask at: give --username and --password-stdin"));
+    let username = match &arguments.username {
+        Some(username) => username.clone(),
+        None => {
+            let typed = ask(&format!("user at {host}"), Echo::Shown, most).await.map_err(asking)?.ok_or_else(nobody)?;
+            line(&typed).map(|name| name.expose().to_owned()).unwrap_or_default()
+        }
+    };
+    plain_name(&username)?;
+    let question = format!("password of {} at {host}", display_untrusted(&username));
+    let typed = ask(&question, Echo::Hidden, most).await.map_err(asking)?.ok_or_else(nobody)?;
+    let password = line(&typed).ok_or_else(|| usage("the password is empty"))?;
+    Ok(Credential::basic(username, password))
+}
