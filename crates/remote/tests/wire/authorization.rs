@@ -231,7 +231,7 @@ async fn an_expired_password_is_renewed_once() {
         let before = script.count();
         let resolved = remote.resolve_manifest(&repo(), &tag("v1")).await;
         assert_eq!(script.seen()[before].name(), "HEAD");
-        assert_eq!(resolved.is_ok(), body == EXPIRED && !stubborn || body == BARRED && !stubborn, "{body} {stubborn}");
+        assert_eq!(resolved.is_ok(), !stubborn, "{body}");
     }
 }
 
@@ -251,7 +251,8 @@ async fn what_expires_at_once_is_refused() {
 /// What the token server says about waiting is kept to.
 #[tokio::test(start_paused = true)]
 async fn a_token_server_is_waited_for_whatever_the_request() {
-    let cases: [(&str, fn() -> Reply, u64); 4] = [
+    type Fault = fn() -> Reply;
+    let cases: [(&str, Fault, u64); 4] = [
         ("out of order", || Reply::status(503), 0),
         ("too many", || Reply::status(429).header("retry-after", "7"), 7),
         ("dead connection", || Reply::Fault(SendErrorKind::Closed), 0),
@@ -261,7 +262,7 @@ async fn a_token_server_is_waited_for_whatever_the_request() {
         let faults = AtomicUsize::new(0);
         let script = Script::new(move |seen, _| match (is_token(seen), seen.name(), seen.authorization()) {
             // Twice: for the first request and, after half its life, in the middle of the upload.
-            (true, ..) if faults.fetch_add(1, Ordering::SeqCst) % 2 == 0 => fault(),
+            (true, ..) if faults.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => fault(),
             (true, ..) => Reply::ok(r#"{"token":"t","expires_in":4}"#),
             (false, _, None) => challenge("repository:a/b:pull,push"),
             (false, "POST", _) => Reply::status(202).header("location", "/u"),
@@ -280,9 +281,12 @@ async fn a_token_server_is_waited_for_whatever_the_request() {
         assert_eq!(script.seen().iter().filter(|seen| seen.name() == "PATCH").count(), 1, "{name}");
     }
     // For six hours nobody waits.
-    let script = Script::new(|seen, _| match is_token(seen) {
-        true => Reply::status(429).header("retry-after", "21600"),
-        false => challenge("repository:a/b:pull"),
+    let script = Script::new(|seen, _| {
+        if is_token(seen) {
+            Reply::status(429).header("retry-after", "21600")
+        } else {
+            challenge("repository:a/b:pull")
+        }
     });
     let error = remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err();
     assert_eq!((error.kind(), script.count()), (ErrorKind::RateLimited, 2));
@@ -292,10 +296,10 @@ async fn a_token_server_is_waited_for_whatever_the_request() {
 /// O29: why a token could not be had is in the error and behind it, for all who waited.
 #[tokio::test]
 async fn the_cause_of_a_failed_exchange_is_kept() {
-    let script = Script::new(|seen, _| match is_token(seen) {
-        true => Reply::Fault(SendErrorKind::Tls),
-        false => challenge("repository:a/b:pull"),
-    });
+    let script =
+        Script::new(
+            |seen, _| if is_token(seen) { Reply::Fault(SendErrorKind::Tls) } else { challenge("repository:a/b:pull") },
+        );
     let remote = remote(&script);
     let (repo, v1) = (repo(), tag("v1"));
     for answer in join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await {
@@ -304,9 +308,12 @@ async fn the_cause_of_a_failed_exchange_is_kept() {
         assert!(text.starts_with("manifest registry.test/a/b:v1: token from https://auth.test/token"), "{text}");
         assert!(text.contains("tls handshake failed"), "{text}");
     }
-    let script = Script::new(|seen, _| match is_token(seen) {
-        true => Reply::status(403).body(r#"{"errors":[{"code":"DENIED","message":"ask sales"}]}"#),
-        false => challenge("repository:a/b:pull"),
+    let script = Script::new(|seen, _| {
+        if is_token(seen) {
+            Reply::status(403).body(r#"{"errors":[{"code":"DENIED","message":"ask sales"}]}"#)
+        } else {
+            challenge("repository:a/b:pull")
+        }
     });
     let error = named(&script).manifest(&repo, &v1).await.unwrap_err();
     assert_eq!(error.status().map(|status| status.as_u16()), Some(403));
