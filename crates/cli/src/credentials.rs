@@ -129,6 +129,8 @@ fn named(command: &Command) -> Vec<&str> {
         | Command::Delete { target: source }
         | Command::Config { source, .. }
         | Command::Digest { source, .. }
+        | Command::Explain { source }
+        | Command::Doctor { source }
         | Command::Manifest { action: Some(ManifestAction::Put { target: source, .. }), .. }
         | Command::Blob {
             action: Some(BlobAction::Put { target: source, .. } | BlobAction::Delete { target: source }),

@@ -25,6 +25,7 @@ use crate::location::Location;
 use crate::registries::Registries;
 
 pub use self::builder::ClientBuilder;
+pub use self::examine::{Examined, ExaminedStep};
 pub use self::write::Mounted;
 
 /// Speaks to every registry and image layout. Clones are cheap and share connections, tokens and pauses.
