@@ -141,7 +141,7 @@ async fn a_lookup_that_is_dropped_leaves_no_helper() {
     let made = std::process::Command::new("mkfifo").args([&began, &ended]).status().unwrap();
     assert!(made.success());
     // Its end closes the second pipe, whoever ends it.
-    let script = format!("exec 9>{}; echo > {}; exec sleep 20", ended.display(), began.display());
+    let script = format!("exec 9>{}; echo > {}; exec sleep 60", ended.display(), began.display());
     let chain = home.chain(&[("SCRIPTED", &script)]);
     let host = "ghcr.io".parse().unwrap();
     let ended = tokio::task::spawn_blocking(move || fs::read(ended));
@@ -150,6 +150,6 @@ async fn a_lookup_that_is_dropped_leaves_no_helper() {
         _ = chain.find(&host, None) => panic!("it sleeps"),
         begun = begun => assert_eq!(begun.unwrap().unwrap(), b"\n"),
     }
-    let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
     assert!(ended.unwrap().unwrap().unwrap().is_empty());
 }
