@@ -1,16 +1,20 @@
 //! What the user typed. Nothing is looked up or checked here beyond its form; what it means is `context.rs`' business.
 #![expect(rustdoc::broken_intra_doc_links, reason = "help texts, in which brackets mean what may be left out")]
 
+mod configuration;
 mod credentials;
 mod serve;
+mod single;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::configuration::ConfigurationArgs;
 pub(crate) use self::credentials::CredentialArgs;
 pub(crate) use self::serve::{Auth, ServeArgs};
+pub(crate) use self::single::{BlobAction, ManifestAction};
 
 /// Pull, unpack, push, copy and serve OCI images.
 #[derive(Debug, Parser)]
@@ -52,6 +56,8 @@ pub(crate) struct Global {
         default_missing_value = "always"
     )]
     pub(crate) plain_http: Http,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
 }
@@ -306,6 +312,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         platform: PlatformArg,
     },
+    /// Say where an image would be read from and written to, how, and which file says so; sends nothing
+    Explain {
+        /// The image
+        #[arg(value_name = "REF")]
+        source: String,
+    },
+    /// Try to reach an image step by step, and say what fails and what to do about it
+    Doctor {
+        /// The image
+        #[arg(value_name = "REF")]
+        source: String,
+    },
     /// Print a blob, put one or delete one
     #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Blob {
@@ -314,43 +332,6 @@ pub(crate) enum Command {
         /// The blob
         #[arg(value_name = "REPO@DIGEST", required = true)]
         source: Option<String>,
-    },
-}
-
-/// What is done with a manifest, other than printing it.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ManifestAction {
-    /// Put a manifest, byte for byte, and move the tag to it
-    Put {
-        /// Where to; a digest is held against the bytes
-        #[arg(value_name = "REF")]
-        target: String,
-        /// The manifest; - is standard input
-        #[arg(value_name = "FILE|-")]
-        file: PathBuf,
-        /// What it is [default: what it says itself]
-        #[arg(long, value_name = "TYPE")]
-        media_type: Option<String>,
-    },
-}
-
-/// What is done with a blob, other than printing it.
-#[derive(Debug, Subcommand)]
-pub(crate) enum BlobAction {
-    /// Put a blob and print its digest
-    Put {
-        /// Where to; a digest is held against the bytes
-        #[arg(value_name = "REPO[@DIGEST]")]
-        target: String,
-        /// The bytes; - is standard input
-        #[arg(value_name = "FILE|-")]
-        file: PathBuf,
-    },
-    /// Remove a blob
-    Delete {
-        /// The blob
-        #[arg(value_name = "REPO@DIGEST")]
-        target: String,
     },
 }
 
@@ -381,6 +362,8 @@ impl fmt::Display for Command {
             Self::Manifest { source, .. } => write!(f, "manifest {}", source.as_deref().unwrap_or_default()),
             Self::Config { source, .. } => write!(f, "config {source}"),
             Self::Digest { source, .. } => write!(f, "digest {source}"),
+            Self::Explain { source } => write!(f, "explain {source}"),
+            Self::Doctor { source } => write!(f, "doctor {source}"),
             Self::Blob { action: Some(BlobAction::Put { target, .. }), .. } => write!(f, "blob put {target}"),
             Self::Blob { action: Some(BlobAction::Delete { target }), .. } => write!(f, "blob delete {target}"),
             Self::Blob { source, .. } => write!(f, "blob {}", source.as_deref().unwrap_or_default()),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gantri::config::{Configuration, CredentialChain, Environment};
+use gantri::remote::Proxies;
 use gantri::spec::InvalidPlatform;
 use gantri::{Client, Error, ErrorKind, KeptUploads, Limits, Location, Observer, PlainHttp, Platform, Reference};
 use tracing_subscriber::filter::LevelFilter;
@@ -18,6 +20,10 @@ use crate::progress;
 pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) client: Client,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) credentials: Arc<CredentialChain>,
+    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) plain_http: PlainHttp,
 }
 
 /// What the client of a command is set to, beside what every command understands.
@@ -58,9 +64,14 @@ impl Context {
             Http::Always => PlainHttp::Always,
             Http::Never => PlainHttp::Never,
         };
+        let credentials = Arc::new(credentials::chain(&global.credentials));
+        let proxies = Arc::new(Environment::of_process().proxies()?);
+        let configuration = Arc::new(global.configuration.configuration());
         let mut client = Client::builder()
             .observer(observer)
-            .credentials(Arc::new(credentials::chain(&global.credentials)))
+            .configuration(Arc::clone(&configuration))
+            .proxies(Arc::clone(&proxies))
+            .credentials(credentials.clone())
             .plain_http(plain_http);
         if let Some(uploads) = KeptUploads::of_user() {
             client = client.upload_sessions(Arc::new(uploads));
@@ -74,7 +85,33 @@ impl Context {
             limits.concurrent_requests = limits.concurrent_requests.max(jobs.into());
             client = client.limits(limits);
         }
-        Ok(Self { output: Output::new(global.format), client: client.build()? })
+        Ok(Self {
+            output: Output::new(global.format),
+            client: client.build()?,
+            configuration,
+            credentials,
+            proxies,
+            plain_http,
+        })
+    }
+
+    /// What is meant by the name of an image to read: what was typed, or what the configuration takes a short name for. Of
+    /// several that it may stand for, it is the first that is there.
+    pub(crate) async fn meant(&self, typed: &str, location: Location) -> Result<Location, Failure> {
+        let Location::Registry(_) = location else { return Ok(location) };
+        let Some(name) = self.configuration.short_name(typed)?.filter(|name| name.said.is_some()) else {
+            return Ok(location);
+        };
+        let mut candidates = name.candidates.into_iter().map(Location::from).peekable();
+        let mut meant = location;
+        while let Some(candidate) = candidates.next() {
+            meant = candidate;
+            // Who asks for the last one hears why it is not there.
+            if candidates.peek().is_none() || self.client.resolve(&meant).await.is_ok() {
+                break;
+            }
+        }
+        Ok(meant)
     }
 
     /// What a failed job about `asked` is reported as.

@@ -52,14 +52,7 @@ impl Failure {
             }
             Self::BrokenPipe => return None,
         };
-        let mut text = format!("error: {error}");
-        for cause in causes(error) {
-            // Some causes repeat what their wrapper said.
-            if !text.ends_with(&cause) {
-                let _ = write!(text, ": {cause}");
-            }
-        }
-        text = one_line(&text);
+        let mut text = format!("error: {}", told(error));
         if let Some(hint) = error.hint() {
             let _ = write!(text, "\nhint: {}", one_line(hint));
         }
@@ -81,6 +74,18 @@ impl Failure {
             },
         })
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn told(error: &Error) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error) {
+        // Some causes repeat what their wrapper said.
+        if !text.ends_with(&cause) {
+            let _ = write!(text, ": {cause}");
+        }
+    }
+    one_line(&text)
 }
 
 /// What lies below an error, unless the error has said itself what lies at the bottom: the way there is of no interest then.

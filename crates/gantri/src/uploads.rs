@@ -102,8 +102,8 @@ fn open(dir: &Path, name: &str) -> io::Result<Option<Kept>> {
         return Ok(None);
     }
     // Whoever had it before may have taken it away since it was opened.
-    let is_it = fs::symlink_metadata(&path).ok().zip(file.metadata().ok());
-    if !is_it.is_some_and(|(there, here)| (there.dev(), there.ino()) == (here.dev(), here.ino())) {
+    let here = file.metadata()?;
+    if fs::symlink_metadata(&path).ok().is_none_or(|there| (there.dev(), there.ino()) != (here.dev(), here.ino())) {
         return Ok(None);
     }
     let session = read(&file)?;

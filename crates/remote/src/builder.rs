@@ -31,6 +31,7 @@ pub struct RemoteBuilder {
     limits: Limits,
     user_agent: String,
     page_size: Option<u32>,
+    namespace: Option<Host>,
     api_root: String,
     headers: Vec<(String, Secret)>,
     route: Route,
@@ -82,6 +83,7 @@ impl RemoteBuilder {
             limits: Limits::default(),
             user_agent: concat!("gantri/", env!("CARGO_PKG_VERSION")).to_owned(),
             page_size: None,
+            namespace: None,
             api_root: DEFAULT_API_ROOT.to_owned(),
             headers: Vec::new(),
             route: Route::default(),
@@ -144,6 +146,13 @@ impl RemoteBuilder {
     /// is only seen through if a size is told.
     pub fn page_size(mut self, entries: Option<u32>) -> Self {
         self.page_size = entries;
+        self
+    }
+
+    /// Says with every request for which registry this one stands in, as containerd tells its mirrors (`?ns=docker.io`): one
+    /// that mirrors several can't know otherwise.
+    pub fn namespace(mut self, host: Host) -> Self {
+        self.namespace = Some(host);
         self
     }
 
@@ -282,6 +291,7 @@ impl RemoteBuilder {
             transport,
             limits,
             page_size,
+            namespace: self.namespace,
             habits,
             lessons,
             lines,

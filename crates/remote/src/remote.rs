@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) transport: Transport,
     pub(crate) limits: Arc<Limits>,
     pub(crate) page_size: Option<u32>,
+    /// The registry that this one stands in for.
+    pub(crate) namespace: Option<Host>,
     /// What the registry has shown of itself.
     pub(crate) habits: Habits,
     /// Who waits to change the referrers of a subject.
@@ -100,7 +102,11 @@ impl Remote {
     }
 
     pub(crate) fn request(&self, endpoint: &Endpoint, what: impl Into<String>) -> Request {
-        Request::new(&self.0.supplier.origin, &self.0.api_root, endpoint, what)
+        let request = Request::new(&self.0.supplier.origin, &self.0.api_root, endpoint, what);
+        match &self.0.namespace {
+            Some(host) => request.standing_in_for(host),
+            None => request,
+        }
     }
 
     /// What errors call a manifest.

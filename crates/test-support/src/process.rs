@@ -48,7 +48,22 @@ pub fn command(program: &str, dir: &Path, arguments: impl IntoIterator<Item = im
         .stderr(Stdio::piped())
         .env("HOME", dir)
         .env_remove("DOCKER_CONFIG")
-        .env_remove("XDG_CACHE_HOME");
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("DOCKER_AUTH_CONFIG")
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_RUNTIME_DIR")
+        // An empty file: what this machine says about registries is not for tests.
+        .env("CONTAINERS_REGISTRIES_CONF", "/dev/null")
+        .env_remove("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
+        .env_remove("HTTP_PROXY")
+        .env_remove("HTTPS_PROXY")
+        .env_remove("ALL_PROXY")
+        .env_remove("http_proxy")
+        .env_remove("https_proxy")
+        .env_remove("all_proxy")
+        .env_remove("GANTRI_HOSTS_DIR")
+        .env_remove("GANTRI_CERT_DIR");
     command
 }
 

@@ -2,6 +2,7 @@
 
 mod clients;
 mod compare;
+mod credentials;
 mod ours;
 mod peers;
 mod stage;
@@ -27,7 +28,8 @@ pub(crate) fn interop(words: &[&str]) -> Result {
     }
     let scratch = Scratch::new(Path::new("/var/tmp"), "interop")?;
     let stage = Stage::set_up(scratch.path())?;
-    let mut checks: Vec<Check> = [ours::checks(), clients::checks(), suite::checks()].into_iter().flatten().collect();
+    let mut checks: Vec<Check> =
+        [ours::checks(), clients::checks(), credentials::checks(), suite::checks()].into_iter().flatten().collect();
     checks.retain(|check| words.iter().all(|word| check.name.contains(word)));
     let mut failed = 0;
     for Check { name, run } in &checks {

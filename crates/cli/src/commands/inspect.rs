@@ -13,8 +13,9 @@ use crate::output;
 
 /// The manifest as stored; with `--platform`, the one of that platform.
 pub(crate) async fn manifest(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
-    let source = location(source)?;
+    let (typed, source) = (source, location(source)?);
     let context = Context::new(global, Settings::platform(platform))?;
+    let source = context.meant(typed, source).await?;
     let manifest = match platform.platform {
         Some(_) => context.client.image(&source).await.map(|image| image.manifest),
         None => context.client.manifest(&source).await,
@@ -26,8 +27,9 @@ pub(crate) async fn manifest(global: &Global, source: &str, platform: &PlatformA
 
 /// The config of the image for the platform.
 pub(crate) async fn config(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
-    let source = location(source)?;
+    let (typed, source) = (source, location(source)?);
     let context = Context::new(global, Settings::platform(platform))?;
+    let source = context.meant(typed, source).await?;
     let image = context.outcome(&source, context.client.image(&source).await).await?;
     let config = context.client.config(&source, &image).await?;
     let json = json!({ "descriptor": image.image.config, "config": raw_json(&config) });
@@ -36,8 +38,9 @@ pub(crate) async fn config(global: &Global, source: &str, platform: &PlatformArg
 
 /// The digest that the reference names; with `--platform`, that of the platform's manifest.
 pub(crate) async fn digest(global: &Global, source: &str, platform: &PlatformArg) -> Result<(), Failure> {
-    let source = location(source)?;
+    let (typed, source) = (source, location(source)?);
     let context = Context::new(global, Settings::platform(platform))?;
+    let source = context.meant(typed, source).await?;
     let found = match platform.platform {
         Some(_) => context.client.image(&source).await.map(|image| image.manifest.descriptor().clone()),
         None => context.client.resolve(&source).await,

@@ -67,6 +67,7 @@ pub(crate) async fn attach(
 pub(crate) async fn fetch(global: &Global, source: &str, dir: &Path, jobs: JobsArg) -> Result<(), Failure> {
     let location = location(source)?;
     let context = Context::new(global, Settings::default().jobs(jobs))?;
+    let location = context.meant(source, location).await?;
     let fetched = context.outcome(&location, context.client.fetch(&location, dir).await).await?;
     let files: Vec<_> = fetched.files.iter().map(|file| file.to_string_lossy()).collect();
     let json = json!({

@@ -3,6 +3,8 @@
 mod build;
 mod copy;
 mod delete;
+mod doctor;
+mod explain;
 mod inspect;
 mod label;
 mod list;
@@ -57,6 +59,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Config { source, platform } => inspect::config(&global, &source, &platform).await,
         Command::Digest { source, platform } => inspect::digest(&global, &source, &platform).await,
+        Command::Explain { source } => explain::run(&global, &source).await,
+        Command::Doctor { source } => doctor::run(&global, &source).await,
         Command::Blob { action: Some(BlobAction::Put { target, file }), .. } => {
             put::blob(&global, &target, &file).await
         }

@@ -16,7 +16,7 @@ pub(crate) async fn run(
     platforms: &PlatformsArg,
     jobs: JobsArg,
 ) -> Result<(), Failure> {
-    let (source, target) = (location(source)?, local_target(target)?);
+    let (typed, source, target) = (source, location(source)?, local_target(target)?);
     let one = match platforms.platform.as_slice() {
         [] if platforms.all_platforms => None,
         [] => Some(None),
@@ -25,6 +25,7 @@ pub(crate) async fn run(
     };
     let platform = one.flatten();
     let context = Context::new(global, Settings { platform, ..Settings::default() }.jobs(jobs))?;
+    let source = context.meant(typed, source).await?;
     let (manifest, target) = if one.is_some() {
         let pulled = context.outcome(&source, context.client.pull(&source, &target).await).await?;
         (pulled.manifest, pulled.target)

@@ -18,6 +18,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let location = location(source)?;
     let context = Context::new(global, Settings::platform(platform).jobs(jobs))?;
+    let location = context.meant(source, location).await?;
     let unpacked = context.outcome(&location, context.client.unpack(&location, dir).await).await?;
     let json = json!({
         "source": source,

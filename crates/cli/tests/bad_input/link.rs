@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 /// Random numbers, the same for the same seed.
 #[derive(Clone, Debug)]
@@ -88,8 +89,11 @@ impl Link {
         shared.deal();
         let serving = Arc::clone(&shared);
         runtime.spawn(async move {
+            let mut ways = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(Arc::clone(&serving).join(client));
+                ways.spawn(Arc::clone(&serving).join(client));
+                // What has ended need not be remembered.
+                while ways.try_join_next().is_some() {}
             }
         });
         Self { _runtime: runtime, host: own, shared }
@@ -208,5 +212,5 @@ impl Shared {
 
 /// Bytes that pass at once.
 const PIECE: usize = 64 << 10;
-/// With a piece, 64 MiB a second at the most.
-const PAUSE: Duration = Duration::from_millis(1);
+/// With a piece, 32 MiB a second at the most.
+const PAUSE: Duration = Duration::from_millis(2);

@@ -24,6 +24,9 @@ const KILL_EVERY: u64 = 1024 * MIB / 20;
 /// In a hundred bytes, how many may pass twice, with all that is said beside them.
 const PERCENT: u64 = 1;
 
+/// A GiB takes its time on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
 fn size() -> u64 {
     variable("GANTRI_TEST_RESUME_MIB").map_or(256, |mib| mib.parse().unwrap()) * MIB
 }
@@ -75,6 +78,12 @@ fn local(scene: &Scene, size: u64) -> String {
     "oci:local:v1".to_owned()
 }
 
+/// Runs it to its end, which may be far.
+fn done(scene: &Scene, arguments: [&str; 3]) {
+    let ran = scene.start(arguments).end_within(PATIENCE);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
 /// Runs it to its end, however often it is killed on the way; how often that was.
 fn killed_on_the_way(scene: &Scene, arguments: [&str; 3], link: &Link, way: Way) -> u64 {
     let mut dice = Dice::new(7);
@@ -91,20 +100,17 @@ fn killed_on_the_way(scene: &Scene, arguments: [&str; 3], link: &Link, way: Way)
                 break None;
             }
         };
-        match ended {
-            Some(ran) => {
-                assert_eq!(ran.code, Some(0), "{ran:?}");
-                return kills;
-            }
-            None => {
-                assert_eq!(running.kill().code, None);
-                kills += 1;
-            }
+        if let Some(ran) = ended {
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+            return kills;
         }
+        assert_eq!(running.kill().code, None);
+        kills += 1;
     }
 }
 
 /// Prints what it came to, and holds it to its bound.
+#[expect(clippy::print_stdout, reason = "the long form is run for its figures")]
 fn within_bounds(what: &str, size: u64, passed: u64, interruptions: u64) {
     let twice = passed.saturating_sub(size);
     let part = twice * 10_000 / size;
@@ -121,8 +127,7 @@ fn within_bounds(what: &str, size: u64, passed: u64, interruptions: u64) {
 
 /// The image, unharmed.
 fn is_whole(scene: &Scene, place: &str, size: u64) {
-    let ran = scene.run(["copy", place, "oci:checked:v1"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    done(scene, ["copy", place, "oci:checked:v1"]);
     let layout = scene.path("checked/blobs/sha256");
     let digest = Descriptor::of(MediaType::OCI_LAYER, &large(size)).digest;
     assert_eq!(std::fs::metadata(layout.join(digest.encoded())).unwrap().len(), size);
@@ -134,8 +139,7 @@ fn a_pull_over_a_link_that_is_cut_again_and_again_fetches_next_to_nothing_twice(
     let (scene, size) = (scene(), size());
     let source = source(size);
     let link = Link::to(&source.host, Fault::Cuts(Way::Down, CUT_EVERY), 1);
-    let ran = scene.run(["pull", &format!("{}/app:v1", link.host), "oci:new:v1"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    done(&scene, ["pull", &format!("{}/app:v1", link.host), "oci:new:v1"]);
     is_whole(&scene, "oci:new:v1", size);
     within_bounds("pull, cut", size, link.passed(Way::Down), link.cuts());
 }
@@ -163,8 +167,7 @@ fn a_push_over_a_link_that_is_cut_again_and_again_sends_nothing_acknowledged_twi
     let (scene, size) = (scene(), size());
     let (image, (target, _dir)) = (local(&scene, size), target());
     let link = Link::to(&target.host, Fault::Cuts(Way::Up, CUT_EVERY), 3);
-    let ran = scene.run(["push", &image, &format!("{}/to:v1", link.host)]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    done(&scene, ["push", &image, &format!("{}/to:v1", link.host)]);
     assert_eq!(link.sent_again(), 0);
     assert!(link.acknowledged() > 0, "the registry was heard");
     is_whole(&scene, &format!("{}/to:v1", target.host), size);

@@ -4,8 +4,11 @@
 
 mod copying;
 mod credentials;
+mod doctor;
+mod explain;
 mod images;
 mod layouts;
+mod login;
 mod platforms;
 mod progress;
 mod quickstart;

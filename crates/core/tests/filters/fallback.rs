@@ -116,6 +116,20 @@ async fn a_blob_that_breaks_off_goes_on_at_the_next() {
     }
 }
 
+/// H6: the parts came from two places, and whoever can begin anew is told.
+#[tokio::test]
+async fn a_blob_that_goes_on_at_the_next_says_that_it_was_joined() {
+    for breaks in [false, true] {
+        let fault = move |_: &str, _: usize| breaks.then_some(Fault::Breaks(4, ErrorKind::Timeout));
+        let (registry, ..) = mirrored(fault).await;
+        let digest = content().digest("layer");
+        let reader = registry.blob(&repo("team/app"), &digest, ByteRange::Full).await.unwrap();
+        let seams = reader.seams().clone();
+        reader.bytes(1 << 20).await.unwrap();
+        assert_eq!(seams.any(), breaks);
+    }
+}
+
 /// Whoever breaks off once every byte is here has nothing left that somebody else could give.
 #[tokio::test]
 async fn a_break_behind_the_last_byte_is_the_error() {

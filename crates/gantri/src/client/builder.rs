@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
-use gantri_remote::{Credentials, Dial, PlainHttp, Resolve, UploadSessions};
-use gantri_spec::{Host, Platform};
+use gantri_remote::{Credentials, Dial, PlainHttp, Proxies, Resolve, UploadSessions};
+use gantri_spec::Platform;
 
 use super::Client;
+use crate::config::Configuration;
 use crate::registries::{Registries, Settings};
 
 /// What a [`Client`] is made of. Nothing is checked and nothing is looked up before [`build`](Self::build).
@@ -23,6 +24,12 @@ const SMALLEST_MANIFEST_LIMIT: u64 = 4_000_000;
 impl ClientBuilder {
     pub(super) fn new() -> Self {
         Self { settings: Settings::default(), platform: None, observer: Arc::new(NoObserver) }
+    }
+
+    /// What files say about registries: mirrors, certificates, what is closed. Default: none is read.
+    pub fn configuration(mut self, configuration: impl Into<Arc<Configuration>>) -> Self {
+        self.settings.configuration = configuration.into();
+        self
     }
 
     /// Who to be. Asked only when a registry asks. Default: anonymous everywhere.
@@ -52,6 +59,13 @@ impl ClientBuilder {
     /// Asks listings for pages of so many entries. Default `None`: the registry chooses, which every registry can.
     pub fn page_size(mut self, entries: Option<u32>) -> Self {
         self.settings.page_size = entries;
+        self
+    }
+
+    /// What is reached through proxies. Default: nothing; the environment is not asked, which
+    /// [`Environment::proxies`](crate::config::Environment::proxies) does.
+    pub fn proxies(mut self, proxies: impl Into<Arc<Proxies>>) -> Self {
+        self.settings.proxies = proxies.into();
         self
     }
 
@@ -99,7 +113,7 @@ impl ClientBuilder {
         }
         if self.settings.user_agent.is_some() || self.settings.page_size.is_some() {
             // What no registry can be set up with is told now, and not when the first is asked.
-            self.settings.remote(&Host::docker_hub())?;
+            self.settings.check()?;
         }
         Ok(Client {
             registries: Arc::new(Registries::new(self.settings)),

@@ -2,6 +2,7 @@
 
 mod builder;
 mod copy;
+mod examine;
 mod label;
 mod list;
 mod login;

@@ -42,7 +42,8 @@ impl Client {
                 let selector = reference.selector();
                 let tag = tag_of(&selector);
                 let name = tag.clone().map(|tag| bare(reference).with_tag(tag));
-                Ok(Opened { place: self.remote(reference)?, selector, tag, name })
+                let place = placed(self.registries.to_read(reference)?, reference);
+                Ok(Opened { place, selector, tag, name })
             }
             Location::Layout(path) => {
                 let place = local(location, Arc::new(Layout::open(path.dir()).await?))?;
@@ -56,7 +57,11 @@ impl Client {
     /// What is there, to change it.
     pub(super) async fn open_to_change(&self, location: &Location) -> Result<Opened> {
         refuse_archive(location)?;
-        self.open(location).await
+        let mut opened = self.open(location).await?;
+        if let Location::Registry(reference) = location {
+            opened.place = self.target(reference)?;
+        }
+        Ok(opened)
     }
 
     /// Where to write single things. A layout is made if it is not there.
@@ -68,7 +73,7 @@ impl Client {
     /// Where to write. A layout is made if it is not there, an archive is added to if it is there.
     pub(super) async fn store(&self, location: &Location) -> Result<Store> {
         match location {
-            Location::Registry(reference) => Ok(Store { place: self.remote(reference)?, draft: Growing::Nothing }),
+            Location::Registry(reference) => Ok(Store { place: self.target(reference)?, draft: Growing::Nothing }),
             Location::Layout(path) => {
                 let draft = Layout::draft(path.dir()).await?;
                 let place = local(location, Arc::new(draft.layout().clone()))?;
@@ -86,7 +91,7 @@ impl Client {
     /// nothing.
     pub(super) async fn outlook(&self, location: &Location) -> Result<Place> {
         match location {
-            Location::Registry(reference) => self.remote(reference),
+            Location::Registry(reference) => self.target(reference),
             Location::Layout(path) => match Layout::open(path.dir()).await {
                 Ok(layout) => local(location, Arc::new(layout)),
                 Err(error) if error.kind() == ErrorKind::NotARegistry => local(location, Arc::new(Memory::new())),
@@ -96,10 +101,14 @@ impl Client {
         }
     }
 
-    fn remote(&self, reference: &Reference) -> Result<Place> {
-        let registry = self.registries.at(reference.host())?;
-        Ok(Place::new(registry, reference.repository().clone()).named(bare(reference).to_string()))
+    fn target(&self, reference: &Reference) -> Result<Place> {
+        Ok(placed(self.registries.to_write(reference)?, reference))
     }
+}
+
+/// A repository of a registry, by the name that it was asked for.
+fn placed((registry, repository): (Arc<dyn Registry>, RepositoryName), reference: &Reference) -> Place {
+    Place::new(registry, repository).named(bare(reference).to_string())
 }
 
 /// An archive is written whole or not at all.

@@ -97,18 +97,20 @@ impl Client {
                 let what = format!("{from} and {to} are two registries, and blobs are mounted within one");
                 return Err(Error::new(ErrorKind::Unsupported, what).with_hint("gantri copy goes from one to another"));
             }
-            let registry = self.registries.at(source.host())?;
-            match registry.mount_blob(target.repository(), blob, Some(source.repository())).await? {
+            let (registry, repository) = self.registries.to_write(target)?;
+            // Within one registry nothing is read from a mirror, nor called by the name that it has there.
+            let (_, from) = self.registries.to_write(source)?;
+            match registry.mount_blob(&repository, blob, Some(&from)).await? {
                 Mount::Mounted => return Ok(Mounted::Mounted),
                 // The session that is open now is used, not dropped.
                 Mount::Started(upload) => {
-                    let mut body = body_of(registry.clone(), source.repository().clone(), blob.clone());
+                    let mut body = body_of(registry.clone(), from, blob.clone());
                     self.upload(upload, Filling::new(body.open(0)?, Some(blob))?).await?;
                 }
                 _ => {
-                    let descriptor = registry.resolve_blob(source.repository(), blob).await?;
-                    let body = body_of(registry.clone(), source.repository().clone(), blob.clone());
-                    registry.put_blob(target.repository(), &descriptor, body).await?;
+                    let descriptor = registry.resolve_blob(&from, blob).await?;
+                    let body = body_of(registry.clone(), from, blob.clone());
+                    registry.put_blob(&repository, &descriptor, body).await?;
                 }
             }
             Ok(Mounted::Sent)

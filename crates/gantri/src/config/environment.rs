@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gantri_core::Result;
+use gantri_remote::Proxies;
 use tokio::process::Command;
 
 /// Variables by name. One that is empty counts as not set.
@@ -40,6 +42,14 @@ impl Environment {
     /// The path that a variable names.
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         self.value(name).map(PathBuf::from)
+    }
+
+    /// The proxies that it names: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in lower case.
+    ///
+    /// # Errors
+    /// `Config`, naming the variable, if one can't be understood.
+    pub fn proxies(&self) -> Result<Proxies> {
+        Proxies::from_variables(|name| self.value(name)?.into_string().ok())
     }
 
     /// Gives a program this environment, without the variables that hold secrets (A16).

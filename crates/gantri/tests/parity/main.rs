@@ -6,6 +6,7 @@
 mod access;
 mod auth;
 mod blobs;
+mod configuration;
 mod copy;
 mod elsewhere;
 mod errors;

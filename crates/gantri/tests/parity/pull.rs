@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gantri::{Client, Digest, ErrorKind};
 use test_support::image::Layer;
-use test_support::{Image, Reply, Request, ScriptedServer, Tar};
+use test_support::{Body, Image, Reply, Request, ScriptedServer, Tar};
 
 use crate::world::{Done, at, client, image, layout, limits};
 
@@ -196,9 +196,7 @@ async fn a_broken_layer_goes_on_where_it_broke_off() {
         let bytes = image.blobs[&layer].clone();
         let whole = request.target.ends_with(&blob).then(|| Reply::ok(bytes.clone()));
         // The first answer breaks off; the second ignores the range.
-        whole
-            .filter(|_| request.header("range").is_none())
-            .map(|reply| reply.body(test_support::Body::Cut(bytes, half)))
+        whole.filter(|_| request.header("range").is_none()).map(|reply| reply.body(Body::Cut(bytes, half)))
     });
     let home = tempfile::tempdir().unwrap();
     client().unpack(&at(&server.host(), ":v1"), &home.path().join("root")).await.unwrap();
@@ -206,4 +204,45 @@ async fn a_broken_layer_goes_on_where_it_broke_off() {
         server.requests().iter().filter_map(|request| request.header("range").map(str::to_owned)).collect();
     assert_eq!(ranges, [format!("bytes={half}-")]);
     assert_eq!(fs::read_to_string(home.path().join("root/who")).unwrap(), "0");
+}
+
+/// A registry that gives half of the layer, then the other half of something else, and then all of it, right or wrong.
+fn serve_changing(image: Image, is_right_at_last: bool) -> ScriptedServer {
+    let layer = image.first_layer().clone();
+    let bytes = image.blobs[&layer].clone();
+    let (half, end) = (bytes.len() / 2, bytes.len());
+    let mut other = bytes.to_vec();
+    other[half..].fill(b'x');
+    let asked = AtomicUsize::new(0);
+    image.serve(move |_, request| {
+        if !request.target.ends_with(layer.as_str()) {
+            return None;
+        }
+        let range = format!("bytes {half}-{}/{end}", end - 1);
+        Some(match (asked.fetch_add(1, Ordering::SeqCst), request.header("range")) {
+            (0, _) => Reply::ok(bytes.clone()).body(Body::Cut(bytes.clone(), half)),
+            (_, Some(_)) => {
+                Reply::new(206).header("content-range", range).body(Body::Whole(other[half..].to_vec().into()))
+            }
+            (_, None) => Reply::ok(if is_right_at_last { bytes.clone() } else { other.clone().into() }),
+        })
+    })
+}
+
+/// H6: parts that turn out to be of different things cost one fetch from the start, and never a second.
+#[tokio::test]
+async fn a_layer_that_changed_between_two_parts_is_fetched_once_more() {
+    for is_right_at_last in [true, false] {
+        let image = image(1);
+        let layer = image.first_layer().clone();
+        let half = image.blobs[&layer].len() / 2;
+        let server = serve_changing(image, is_right_at_last);
+        let home = tempfile::tempdir().unwrap();
+        let pulled = client().pull(&at(&server.host(), ":v1"), &layout(&home)).await;
+        let kind = pulled.err().map(|error| error.kind());
+        assert_eq!(kind, (!is_right_at_last).then_some(ErrorKind::DigestMismatch));
+        let of_layer = server.requests().into_iter().filter(|request| request.target.ends_with(layer.as_str()));
+        let ranges: Vec<_> = of_layer.map(|request| request.header("range").map(str::to_owned)).collect();
+        assert_eq!(ranges, [None, Some(format!("bytes={half}-")), None], "right at last: {is_right_at_last}");
+    }
 }

@@ -28,6 +28,12 @@ pub trait Credentials: Debug + Send + Sync + 'static {
     fn by_repository(&self, _host: &Host) -> bool {
         false
     }
+
+    /// Whether every host is answered alike, known or not: then a host that only a file has named, as mirrors are, is not
+    /// told what was meant for another (A15).
+    fn answers_every_host(&self) -> bool {
+        false
+    }
 }
 
 /// Who the user is.
@@ -78,6 +84,10 @@ impl Credential {
 impl Credentials for Credential {
     async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Self> {
         Ok(self.clone())
+    }
+
+    fn answers_every_host(&self) -> bool {
+        true
     }
 }
 

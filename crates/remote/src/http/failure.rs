@@ -10,13 +10,18 @@ use url::Url;
 
 use super::connect::{ConnectTimeout, ResolveError};
 use super::race::Unreachable;
+use super::tls::BadCertificate;
 use super::tunnel::ProxyError;
 use super::{SendError, SendErrorKind};
 
 /// Why a request got no answer.
 pub(super) fn of_request(error: hyper_util::client::legacy::Error) -> SendError {
     let kind = kind(&error, error.is_connect());
-    SendError::new(kind).with_source(error)
+    let fault = if kind == SendErrorKind::Tls { innermost(&error).and_then(BadCertificate::of) } else { None };
+    match fault {
+        Some(fault) => SendError::new(kind).with_source(fault),
+        None => SendError::new(kind).with_source(error),
+    }
 }
 
 /// Why a body broke off. It may well be whole the next time.
@@ -126,6 +131,18 @@ fn of_tls(error: &rustls::Error) -> SendErrorKind {
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => SendErrorKind::PlainHttp,
         _ => SendErrorKind::Tls,
     }
+}
+
+/// What rustls said, wherever it is wrapped.
+fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        at = cause(error);
+    }
+    None
 }
 
 fn of_hyper(error: &hyper::Error) -> Option<SendErrorKind> {

@@ -28,7 +28,7 @@ pub use self::body::Body;
 pub(crate) use self::connect::{Peer, Pin};
 pub use self::dial::{Connection, Dial, Resolve};
 pub(crate) use self::hyper::{HyperClient, Route};
-pub(crate) use self::own_headers::{OwnHeaders, checked};
+pub(crate) use self::own_headers::{LedBack, OwnHeaders, checked};
 pub use self::proxy::{Proxies, Proxy};
 pub use self::tls::{Pem, Tls};
 

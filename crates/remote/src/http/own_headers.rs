@@ -1,5 +1,5 @@
 //! Headers of the user's own, for the registry's origin alone: whoever it leads to never sees them, be it storage or a
-//! token server elsewhere.
+//! token server elsewhere; and they do not come back with a request that somebody else leads back to the registry (A4).
 
 use std::sync::Arc;
 
@@ -25,13 +25,18 @@ impl OwnHeaders {
     }
 }
 
+/// Marks a request to the registry that has been elsewhere on its way, and so is somebody else's choice.
+#[derive(Clone, Copy)]
+pub(crate) struct LedBack;
+
 #[async_trait]
 impl HttpClient for OwnHeaders {
     async fn send(
         &self,
         mut request: http::Request<Body>,
     ) -> std::result::Result<http::Response<ByteStream>, SendError> {
-        if request.extensions().get() == Some(&Destination::Registry) {
+        let led_back = request.extensions().get::<LedBack>().is_some();
+        if request.extensions().get() == Some(&Destination::Registry) && !led_back {
             for (name, value) in &self.headers {
                 request.headers_mut().append(name, value.clone());
             }

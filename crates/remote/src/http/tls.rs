@@ -6,6 +6,7 @@
 
 mod any;
 mod pem;
+mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,7 @@ use rustls_platform_verifier::Verifier;
 
 use self::any::AnyCertificate;
 pub use self::pem::Pem;
+pub(super) use self::words::BadCertificate;
 use super::{SendError, SendErrorKind};
 
 /// Whom to trust, and who to be, in TLS. The default trusts the system's roots and is nobody.

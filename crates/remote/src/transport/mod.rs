@@ -46,7 +46,7 @@ use self::waits::bounded;
 use crate::auth::{Authorizer, Learned};
 use crate::http::policy::Supplier;
 use crate::http::url::Redacted;
-use crate::http::{Body, Destination, HttpClient, failure};
+use crate::http::{Body, Destination, HttpClient, LedBack, failure};
 
 /// Sends requests to one registry, and to where it leads.
 #[derive(Debug)]
@@ -331,6 +331,9 @@ impl Transport {
             .extension(request.trail.destination)
             .body(body)
             .map_err(|error| Error::new(gantri_core::ErrorKind::Protocol, request.what()).with_source(error))?;
+        if !request.trail.at_home {
+            sent.extensions_mut().insert(LedBack);
+        }
         let headers = sent.headers_mut();
         headers.clone_from(&request.headers);
         headers.insert(USER_AGENT, self.user_agent.clone());

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use gantri_core::{ByteStream, ErrorKind, Result};
+use gantri_spec::Host;
 use gantri_spec::wire::{Endpoint, Scope};
 use http::Method;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, RANGE};
@@ -79,6 +80,14 @@ impl Request {
         url.set_query(query);
         let home = Admitted { url, destination: Destination::Registry };
         Self::to(endpoint.method(), home, endpoint.scope(), what)
+    }
+
+    /// The same, saying for which registry this one is asked.
+    pub(crate) fn standing_in_for(mut self, host: &Host) -> Self {
+        let query = self.home.url.query().map(|query| format!("{query}&")).unwrap_or_default();
+        self.home.url.set_query(Some(&format!("{query}ns={host}")));
+        self.trail = Trail::at(&self.home);
+        self
     }
 
     /// A request to a URL of the registry's own making that has passed the outbound policy.

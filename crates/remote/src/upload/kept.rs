@@ -96,5 +96,6 @@ impl Kept {
 }
 
 fn may_pass(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited)
+    use ErrorKind::{Connect, RateLimited, Timeout, Unavailable};
+    matches!(error.kind(), Connect | RateLimited | Timeout | Unavailable)
 }

@@ -259,6 +259,22 @@ async fn parts_of_different_blobs_do_not_pass() {
     assert_eq!(read(&script, ..).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
 }
 
+/// H6: whoever can begin anew is told whether that may help: what came in one piece would come so again.
+#[tokio::test(start_paused = true)]
+async fn a_blob_that_was_joined_says_so() {
+    for breaks in [false, true] {
+        let script = Script::new(move |seen, before| match before {
+            0 if breaks => Reply::status(200).cut(&blob(), 600),
+            _ => honest(seen),
+        });
+        let reader = open(&script, ..).await.unwrap();
+        let seams = reader.seams().clone();
+        assert!(!seams.any(), "not before it was read");
+        reader.bytes(1000).await.unwrap();
+        assert_eq!(seams.any(), breaks);
+    }
+}
+
 /// M6, M7: more bytes than announced are an error; what was announced short is not silently complete.
 #[tokio::test(start_paused = true)]
 async fn a_body_of_another_length_than_announced_fails() {

@@ -184,23 +184,46 @@ impl Authority {
         (certificate.pem(), certificate)
     }
 
-    /// What a server of this name needs; it asks for certificates of `clients`.
+    /// What a server of this name needs; it asks for certificates of `clients`, and takes callers without.
     pub(crate) fn server(&self, name: &str, clients: Option<&Self>) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = self.certify(name, &key).1;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let builder = match clients {
-            None => builder.with_no_client_auth(),
-            Some(clients) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(clients.0.der().clone()).unwrap();
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                builder.with_client_cert_verifier(verifier.allow_unauthenticated().build().unwrap())
-            }
-        };
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()))
+        match clients {
+            None => acceptor(&certificate, &key, None),
+            Some(clients) => acceptor(&certificate, &key, Some((clients, false))),
+        }
     }
+
+    /// The same, for one that takes nobody without a certificate of `clients`.
+    pub(crate) fn server_asking(&self, name: &str, clients: &Self) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        acceptor(&self.certify(name, &key).1, &key, Some((clients, true)))
+    }
+
+    /// The same, with a certificate for these years.
+    pub(crate) fn server_from(&self, name: &str, first: i32, last: i32) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(first, 1, 1);
+        params.not_after = rcgen::date_time_ymd(last, 1, 1);
+        acceptor(&params.signed_by(&key, &self.0).unwrap(), &key, None)
+    }
+}
+
+fn acceptor(certificate: &rcgen::Certificate, key: &KeyPair, clients: Option<(&Authority, bool)>) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some((clients, required)) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(clients.0.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()))
 }

@@ -1,7 +1,9 @@
 //! Redirects: what is followed, and what goes along (A4, A7, A13).
 
+use std::sync::Arc;
+
 use gantri_core::{ErrorKind, Pull};
-use gantri_remote::{Destination, PlainHttp};
+use gantri_remote::{Credential, Destination, PlainHttp};
 use gantri_spec::{ByteRange, Digest};
 
 use crate::script::{Reply, Script, builder, builder_for, named, remote, repo};
@@ -24,11 +26,14 @@ async fn authorization_is_dropped_on_leaving_and_never_put_back() {
         (4, None) => Reply::ok("blob"),
         _ => Reply::status(400),
     });
-    let remote = named(&script);
+    let me = Arc::new(Credential::basic("me", "canary"));
+    let remote = builder(&script).credentials(me).header("x-own", "canary").build().unwrap();
     let reader = remote.blob(&repo(), &digest(), ByteRange::Full).await.unwrap();
     assert_eq!(reader.bytes(10).await.unwrap(), "blob");
     let authorized: Vec<_> = script.seen().iter().map(|seen| seen.authorization().is_some()).collect();
     assert_eq!(authorized, [false, true, false, false, false]);
+    let own: Vec<_> = script.seen().iter().map(|seen| seen.header("x-own").is_some()).collect();
+    assert_eq!(own, [true, true, false, false, false], "headers of the user's own neither");
     let foreign: Vec<_> = script.seen().iter().map(|seen| seen.destination == Destination::Foreign).collect();
     assert_eq!(foreign, [false, false, true, false, true]);
 }

@@ -56,10 +56,10 @@ async fn a_private_authority_is_trusted_by_whoever_is_told_to() {
     for tls in [Tls::default(), only_other] {
         let error = ask(&told(tls)).await.unwrap_err();
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Connect, Retry::Never), "{}", shown(&error));
-        assert!(shown(&error).contains("UnknownIssuer"), "{}", shown(&error));
+        assert!(shown(&error).contains("its certificate is signed by nobody who is trusted"), "{}", shown(&error));
     }
     let error = ask(&site.net.builder("storage.test").tls(tls).build().unwrap()).await.unwrap_err();
-    assert!(shown(&error).contains(r#"not valid for name "storage.test""#), "{}", shown(&error));
+    assert!(shown(&error).contains("its certificate is for registry.test, not for storage.test"), "{}", shown(&error));
 }
 
 /// The roots hold where the registry leads, who the user is does not.
@@ -85,4 +85,26 @@ async fn certificates_are_checked_where_the_registry_leads() {
     let error = ask(&site.net.builder("registry.test").tls(tls).build().unwrap()).await.unwrap_err();
     assert!(shown(&error).contains("https://storage.test"), "{}", shown(&error));
     assert_eq!(site.callers.all(), ["anybody at registry"]);
+}
+
+/// A certificate that won't do is told with its date; so is that the server wants to see one.
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_certificate_is_told() {
+    let (private, clients, other) = (Authority::new("private"), Authority::new("clients"), Authority::new("other"));
+    let trusted = || Tls::default().roots(&ca(&private)).unwrap();
+    let (certificate, key) = other.issue("me");
+    let me = trusted().identity(&Pem::new("me.crt", certificate), &Pem::new("me.key", key)).unwrap();
+    let cases = [
+        (private.server_from("registry.test", 2001, 2002), trusted(), "expired on Tue, 01 Jan 2002"),
+        (private.server_from("registry.test", 4001, 4002), trusted(), "valid from Mon, 01 Jan 4001"),
+        (private.server_asking("registry.test", &clients), trusted(), "shown none"),
+        (private.server_asking("registry.test", &clients), me, "does not take the certificate"),
+    ];
+    for (server, tls, said) in cases {
+        let site = site(&server, &server, THERE);
+        let error = ask(&site.net.builder("registry.test").tls(tls).build().unwrap()).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Connect, Retry::Never), "{}", shown(&error));
+        assert!(shown(&error).contains(said), "{said}: {}", shown(&error));
+        assert!(site.callers.all().is_empty());
+    }
 }

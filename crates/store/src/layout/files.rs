@@ -114,7 +114,7 @@ pub(super) fn begin(root: &Dir, blob: &Descriptor, reach: Reach) -> Result<Optio
     {
         return Ok(None);
     }
-    let (scratch, part) = match reach {
+    let (scratch, here) = match reach {
         Reach::Anywhere => partial::take_up(root, blob)?,
         Reach::Start => {
             let (scratch, file) = Scratch::create(root)?;
@@ -122,10 +122,10 @@ pub(super) fn begin(root: &Dir, blob: &Descriptor, reach: Reach) -> Result<Optio
             (scratch, Opened { file: Arc::new(file), size: 0, path })
         }
     };
-    let hasher = feed(&mut Stored::from(&part), hasher)?;
-    let past = if part.size > 0 { Past::Continued } else { Past::Straight };
-    let (root, place, written) = (root.clone(), scratch.place().clone(), part.size);
-    let sink = Sink { root, file: part.file, place, hasher, written, past, blob: blob.clone() };
+    let hasher = feed(&mut Stored::from(&here), hasher)?;
+    let past = if here.size > 0 { Past::Continued } else { Past::Straight };
+    let (root, place, written) = (root.clone(), scratch.place().clone(), here.size);
+    let sink = Sink { root, file: here.file, place, hasher, written, past, blob: blob.clone() };
     Ok(Some((scratch, sink)))
 }
 

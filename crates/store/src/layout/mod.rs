@@ -192,8 +192,9 @@ impl Layout {
 
     /// Remembers that a blob will never come, but for one that did not come only because of the way.
     fn note(&self, error: &Error) {
-        let may_come = [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::RateLimited, ErrorKind::SizeMismatch];
-        if !may_come.contains(&error.kind()) {
+        use ErrorKind::{Connect, RateLimited, SizeMismatch, Timeout, Unavailable};
+        // A body that ends too soon is of the wrong size.
+        if !matches!(error.kind(), Connect | RateLimited | SizeMismatch | Timeout | Unavailable) {
             self.0.spoiled.store(true, Ordering::Relaxed);
         }
     }

@@ -147,7 +147,7 @@ async fn what_was_joined_on_the_way_and_is_wrong_is_fetched_once_more() {
             let bytes = chunks(&bytes.into(), 0)
                 .inspect(move |_| {
                     if seams && first {
-                        joint.add()
+                        joint.add();
                     }
                 })
                 .boxed();
@@ -230,7 +230,7 @@ async fn a_small_part_is_not_kept() {
 /// Puts two blobs into a new layout at `dir`, of which the second breaks off, and gives up.
 async fn draft_given_up(dir: &Path, kind: ErrorKind) -> Descriptor {
     let draft = Layout::draft(dir).await.unwrap();
-    let first = put(draft.layout(), &[9; 1_500_000]).await.unwrap();
+    let first = put(draft.layout(), &vec![9; 1_500_000]).await.unwrap();
     put_image(draft.layout(), &here(), "{}", &["given-up"]).await.unwrap();
     draft.layout().put_blob(&here(), &blob(&content()), broken(CUT, kind)).await.unwrap_err();
     first
@@ -277,7 +277,7 @@ async fn what_was_left_in_a_layout_that_somebody_else_finished_is_gone_on_with_o
             let draft = Layout::draft(place.path()).await.unwrap();
             let opened = put_whole(draft.layout()).await;
             assert!(opened.len() == 1 && opened[0] > 1_700_000, "{opened:?}");
-            put(draft.layout(), &[9; 1_500_000]).await.unwrap();
+            put(draft.layout(), &vec![9; 1_500_000]).await.unwrap();
         }
         assert_eq!(leftovers(place.path()), [""; 0], "collected: {collected}");
     }

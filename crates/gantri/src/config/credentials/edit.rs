@@ -96,6 +96,7 @@ fn read(path: &Path, text: Option<&[u8]>) -> Result<Object> {
 }
 
 /// The parser's own words could quote a secret (A16).
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 fn unwritten(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Config, format!("json, line {} column {}: can't be written", error.line(), error.column()))
 }

@@ -100,13 +100,12 @@ impl Helper {
         let child = self.start(verb, bench.environment)?;
         let (time, most) = (bench.limits.credential_helper, bench.limits.credential);
         // Whoever has run out of time is killed when its handle is dropped.
-        match tokio::time::timeout(time, converse(child, question, most)).await {
-            Ok(answer) => answer.map_err(|error| self.failed(ErrorKind::Credentials, "no answer").with_source(error)),
-            Err(_) => {
-                let what = format!("no answer within {time:?} (limit credential_helper)");
-                Err(self.failed(ErrorKind::Credentials, &what))
-            }
-        }
+        let answer = tokio::time::timeout(time, converse(child, question, most)).await;
+        let answer = answer.map_err(|_| {
+            let what = format!("no answer within {time:?} (limit credential_helper)");
+            self.failed(ErrorKind::Credentials, &what)
+        })?;
+        answer.map_err(|error| self.failed(ErrorKind::Credentials, "no answer").with_source(error))
     }
 
     fn start(&self, verb: Verb, environment: &Environment) -> Result<Child> {

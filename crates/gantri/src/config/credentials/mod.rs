@@ -120,9 +120,20 @@ impl CredentialChain {
         host: &Host,
         repository: Option<&RepositoryName>,
     ) -> Result<Option<(CredentialSource, Credential)>> {
-        if let Some(credential) = self.given(host) {
-            return Ok(Some((CredentialSource::Given, credential.clone())));
-        }
+        let found = match self.given(host) {
+            Some(credential) => Some((CredentialSource::Given, credential.clone())),
+            None => self.look(host, repository).await?,
+        };
+        let source = found.as_ref().map(|(source, _)| source.to_string());
+        tracing::debug!(%host, source = source.as_deref().unwrap_or("nothing"), "looked up who the user is");
+        Ok(found)
+    }
+
+    async fn look(
+        &self,
+        host: &Host,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<(CredentialSource, Credential)>> {
         for place in self.places() {
             let found = match place? {
                 Place::Helper(helper, path) => {
@@ -134,12 +145,10 @@ impl CredentialChain {
                     self.find_in(&file, host, repository).await.map_err(|error| file.about(host, error))?
                 }
             };
-            if let Some((source, credential)) = found {
-                tracing::debug!(%host, %source, "found a credential");
-                return Ok(Some((source, credential)));
+            if found.is_some() {
+                return Ok(found);
             }
         }
-        tracing::debug!(%host, "found no credential");
         Ok(None)
     }
 

@@ -157,3 +157,27 @@ async fn silence_ends_with_the_limit_on_connecting() {
     assert_eq!(ask(&client, Destination::Registry, "http://registry.test/".into()).await, Err(SendErrorKind::Timeout));
     assert_eq!(started.elapsed(), Limits::default().connect);
 }
+
+/// A7 behind a proxy: nobody but the proxy is dialled, yet an address in a URL is judged before the proxy hears of it.
+#[tokio::test(start_paused = true)]
+async fn an_address_is_judged_before_a_proxy_hears_of_it() {
+    let net = Arc::new(Net::default());
+    let route = Route {
+        dialer: Arc::<Net>::clone(&net),
+        proxies: Arc::new(Proxies::default().all(&"http://10.9.9.9:3128".parse().unwrap())),
+        ..Route::default()
+    };
+    let side = Arc::new(Side::told_by(&"http://10.0.0.1".parse().unwrap()));
+    let client = HyperClient::new(route, &Limits::default(), side);
+    for (destination, url, expected) in [
+        (Destination::Foreign, "http://10.0.0.2/", Ok(())),
+        (Destination::Foreign, "http://169.254.169.254/", Err(SendErrorKind::Forbidden)),
+        (Destination::Outside, "http://10.0.0.2:81/", Err(SendErrorKind::Forbidden)),
+        (Destination::Outside, "http://storage.test/", Ok(())),
+        (Destination::Registry, "http://10.0.0.1/", Ok(())),
+    ] {
+        assert_eq!(ask(&client, destination, url.into()).await, expected, "{destination:?} {url}");
+    }
+    assert_eq!(*net.0.lock().unwrap(), ["10.9.9.9:3128"; 3]);
+    assert_eq!(client.side.class(), AddressClass::Private, "what the registry's own address says");
+}

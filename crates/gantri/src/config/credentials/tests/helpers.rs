@@ -32,21 +32,36 @@ async fn a_helper_that_misbehaves_is_an_error_for_its_host() {
     for (script, expected) in cases {
         let home = home();
         let chain = home.chain(&[("SCRIPTED", script)]);
-        let error = chain.find(&"ghcr.io".parse().unwrap(), None).await.unwrap_err();
-        let mut told = error.to_string().replace(&*home.path("").to_string_lossy(), "~/");
-        if let Some(source) = std::error::Error::source(&error) {
-            told = format!("{told}: {source}");
-        }
-        let prefix = "~/.docker/config.json: ghcr.io: credential helper docker-credential-scripted: ";
-        assert_eq!(
-            (error.kind(), told.as_str()),
-            (ErrorKind::Credentials, &*format!("{prefix}{expected}")),
-            "{script}"
-        );
-        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        assert_eq!(failed(&home, &chain).await, expected, "{script}");
         // Another host is none of its business.
         assert_eq!(found(&home, &chain, "quay.io").await, "nobody");
     }
+}
+
+/// A14: who never answers has a bounded time to do so, whether or not it holds its output open.
+#[tokio::test]
+async fn a_helper_that_hangs_is_an_error_in_time() {
+    let mut limits = Limits::default();
+    assert_eq!(limits.credential_helper, Duration::from_secs(30));
+    limits.credential_helper = Duration::from_millis(100);
+    for script in ["sleep 20", "exec sleep 20", "exec sleep 20 >&-", "cat; exec sleep 20"] {
+        let home = home();
+        let chain = home.chain(&[("SCRIPTED", script)]).with_limits(limits.clone());
+        assert_eq!(failed(&home, &chain).await, "no answer within 100ms (limit credential_helper)", "{script}");
+    }
+}
+
+/// What is said about the helper of `ghcr.io`.
+async fn failed(home: &Home, chain: &CredentialChain) -> String {
+    let error = chain.find(&"ghcr.io".parse().unwrap(), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Credentials);
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    let mut told = error.to_string().replace(&*home.path("").to_string_lossy(), "~/");
+    if let Some(source) = std::error::Error::source(&error) {
+        told = format!("{told}: {source}");
+    }
+    let prefix = "~/.docker/config.json: ghcr.io: credential helper docker-credential-scripted: ";
+    told.strip_prefix(prefix).unwrap_or_else(|| panic!("{told}")).to_owned()
 }
 
 /// What a helper may say.
@@ -126,7 +141,7 @@ async fn a_lookup_that_is_dropped_leaves_no_helper() {
     let made = std::process::Command::new("mkfifo").args([&began, &ended]).status().unwrap();
     assert!(made.success());
     // Its end closes the second pipe, whoever ends it.
-    let script = format!("exec 9>{}; echo > {}; exec sleep 600", ended.display(), began.display());
+    let script = format!("exec 9>{}; echo > {}; exec sleep 20", ended.display(), began.display());
     let chain = home.chain(&[("SCRIPTED", &script)]);
     let host = "ghcr.io".parse().unwrap();
     let ended = tokio::task::spawn_blocking(move || fs::read(ended));

@@ -1,9 +1,12 @@
-//! The behaviour suite against other people's registries, each within a profile that states what it lacks.
+//! The behaviour suite against other people's registries, each within a profile that states what it lacks; and what other
+//! people's clients make of the same configuration.
 //!
 //! `cargo xtask interop` installs them and runs this; `cargo xtask serve` starts one. Every rule has a registry of its
 //! own: an empty one, for rules tell of everything that is there.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod skopeo;
 
 use std::process::Stdio;
 

@@ -1,0 +1,94 @@
+//! `gantri doctor`: each step on the way to an image, the first that fails, and what to do about it.
+
+use std::fs;
+
+use test_support::mask::mask;
+use test_support::{Image, Ran, Reply, Scene, ScriptedServer};
+
+use crate::scene;
+
+/// A registry that answers a ping, and everything else as it is told.
+fn registry(answer: impl Fn(&test_support::Request) -> Reply + Send + Sync + 'static) -> ScriptedServer {
+    ScriptedServer::start(move |request| if request.target == "/v2/" { Reply::ok("{}") } else { answer(request) })
+}
+
+fn doctor(scene: &Scene, arguments: &[&str]) -> (Option<i32>, Vec<String>, String) {
+    let Ran { code, stdout, stderr } = scene.run([&["doctor"], arguments].concat());
+    (code, mask(&stdout).lines().map(str::to_owned).collect(), mask(&stderr))
+}
+
+#[test]
+fn an_image_that_can_be_had_is_reached_in_six_steps() {
+    let image = Image::of(&[]);
+    let server = registry(move |request| image.answer(request));
+    let (code, lines, stderr) = doctor(&scene(), &[&format!("{}/app:v1", server.host())]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        lines,
+        [
+            "HOST/app",
+            "  ok     name      127.0.0.1",
+            "  ok     connect   HOST",
+            "  ok     tls       not spoken",
+            "  ok     ping      a registry",
+            "  ok     login     nobody has to",
+            "  ok     manifest  D1 application/vnd.oci.image.manifest.v1+json",
+        ]
+    );
+}
+
+#[test]
+fn what_fails_is_told_with_what_to_do_and_the_exit_code_of_a_pull() {
+    let refused = |status: u16| registry(move |_| Reply::new(status).header("www-authenticate", "Basic realm=\"x\""));
+    let cases = [
+        (refused(404), 3, "manifest", "check the name and the tag; `gantri tags` lists what there is"),
+        (refused(403), 4, "login", "log in to HOST; `gantri explain` says where credentials are looked for"),
+        (ScriptedServer::start(|_| Reply::new(404)), 1, "ping", "check that HOST is a registry, and its port"),
+    ];
+    for (server, code, step, hint) in cases {
+        let (ended, lines, stderr) = doctor(&scene(), &[&format!("{}/app:v1", server.host())]);
+        assert_eq!(ended, Some(code), "{lines:?} {stderr}");
+        let last = lines.last().unwrap();
+        assert!(last.starts_with(&format!("  FAILED {step:<9} ")), "{lines:?}");
+        assert!(stderr.ends_with(&format!("\nhint: {hint}\n")), "{stderr}");
+        let error = stderr.strip_prefix("error: ").and_then(|error| error.split_once('\n')).unwrap().0;
+        assert!(last.ends_with(error), "{last} {error}");
+    }
+}
+
+#[test]
+fn nobody_there_and_no_such_name_are_told_apart() {
+    let server = registry(|_| Reply::new(404));
+    let gone = server.host();
+    drop(server);
+    let (code, lines, stderr) = doctor(&scene(), &[&format!("{gone}/app:v1")]);
+    assert_eq!((code, lines[1].as_str()), (Some(1), "  ok     name      127.0.0.1"));
+    assert_eq!(lines[2], "  FAILED connect   connect to HOST: Connection refused (os error 111)");
+    assert!(stderr.ends_with("hint: check that HOST is up, its port, and what stands between\n"), "{stderr}");
+}
+
+/// One of several places is enough; what is wrong with the others is said all the same.
+#[test]
+fn a_mirror_that_fails_beside_an_origin_that_does_not_is_no_failure() {
+    let image = Image::of(&[]);
+    let (mirror, origin) = (registry(|_| Reply::new(404)), registry(move |request| image.answer(request)));
+    let scene = scene();
+    let conf = format!(
+        "[[registry]]\nprefix = \"example.com\"\nlocation = \"{}\"\n[[registry.mirror]]\nlocation = \"{}/m\"\n",
+        origin.host(),
+        mirror.host()
+    );
+    fs::write(scene.path("registries.conf"), conf).unwrap();
+    let flags = ["--registries-conf", "registries.conf", "example.com/app:v1"];
+    let (code, lines, stderr) = doctor(&scene, &flags);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let places: Vec<&str> = lines.iter().filter(|line| line.starts_with("HOST")).map(String::as_str).collect();
+    assert_eq!(places, ["HOST/m/app", "HOST/app"]);
+    assert_eq!(lines.last().unwrap(), "hint: check the name and the tag; `gantri tags` lists what there is");
+    assert!(lines.iter().any(|line| line.starts_with("  ok     manifest")), "{lines:?}");
+    let (code, lines, _) = doctor(&scene, &[&["--format", "json"], &flags[..]].concat());
+    let document: serde_json::Value = serde_json::from_str(&lines.join("\n")).unwrap();
+    assert_eq!(code, Some(0));
+    assert_eq!(document["places"][0]["steps"][5]["ok"], false);
+    assert_eq!(document["places"][1]["steps"][5]["step"], "manifest");
+}

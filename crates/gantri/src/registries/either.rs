@@ -1,0 +1,102 @@
+//! A registry that may be spoken to with TLS or without, as `insecure = true` allows: which, is found out once.
+//!
+//! Https is tried first. Http is spoken only where https is not, never where it was answered or kept silent, and it never
+//! carries a secret off this machine (A12, A13).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::{BoxStream, StreamExt};
+use gantri_core::{BlobReader, Discover, ErrorKind, Pull, Result};
+use gantri_remote::Remote;
+use gantri_spec::{ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
+use tokio::sync::OnceCell;
+
+/// Both ways to one registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Either(Arc<Ways>);
+
+#[derive(Debug)]
+struct Ways {
+    /// The same as `https`, with one try for each request.
+    probe: Remote,
+    https: Remote,
+    http: Remote,
+    chosen: OnceCell<Remote>,
+}
+
+impl Either {
+    pub(super) fn new(probe: Remote, https: Remote, http: Remote) -> Self {
+        Self(Arc::new(Ways { probe, https, http, chosen: OnceCell::new() }))
+    }
+
+    /// The way that the registry is spoken to.
+    async fn chosen(&self) -> &Remote {
+        let choose = || async {
+            match self.0.probe.ping().await {
+                Err(error) if error.kind() == ErrorKind::Connect => {
+                    tracing::debug!(%error, "https is not spoken there, http is allowed and used");
+                    self.0.http.clone()
+                }
+                _ => self.0.https.clone(),
+            }
+        };
+        self.0.chosen.get_or_init(choose).await
+    }
+
+    fn listing<T: Send + 'static>(
+        &self,
+        list: impl FnOnce(&Remote) -> BoxStream<'static, Result<T>> + Send + 'static,
+    ) -> BoxStream<'static, Result<T>> {
+        let either = self.clone();
+        futures_util::stream::once(async move { list(either.chosen().await) }).flatten().boxed()
+    }
+}
+
+gantri_core::__table! { Push, __forward! { [] Either, this => this.chosen().await } }
+gantri_core::__table! { Manage, __forward! { [] Either, this => this.chosen().await } }
+
+#[async_trait]
+impl Pull for Either {
+    async fn resolve_manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<Descriptor> {
+        self.chosen().await.resolve_manifest(repo, at).await
+    }
+
+    async fn manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<RawManifest> {
+        self.chosen().await.manifest(repo, at).await
+    }
+
+    async fn resolve_blob(&self, repo: &RepositoryName, digest: &Digest) -> Result<Descriptor> {
+        self.chosen().await.resolve_blob(repo, digest).await
+    }
+
+    async fn blob(&self, repo: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<BlobReader> {
+        self.chosen().await.blob(repo, digest, range).await
+    }
+
+    fn guards_content(&self) -> bool {
+        self.0.https.guards_content()
+    }
+}
+
+impl Discover for Either {
+    fn repositories(&self, after: Option<&RepositoryName>) -> BoxStream<'static, Result<RepositoryName>> {
+        let after = after.cloned();
+        self.listing(move |remote| remote.repositories(after.as_ref()))
+    }
+
+    fn tags(&self, repo: &RepositoryName, after: Option<&Tag>) -> BoxStream<'static, Result<Tag>> {
+        let (repo, after) = (repo.clone(), after.cloned());
+        self.listing(move |remote| remote.tags(&repo, after.as_ref()))
+    }
+
+    fn referrers(
+        &self,
+        repo: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> BoxStream<'static, Result<Descriptor>> {
+        let (repo, subject, artifact_type) = (repo.clone(), subject.clone(), artifact_type.cloned());
+        self.listing(move |remote| remote.referrers(&repo, &subject, artifact_type.as_ref()))
+    }
+}
