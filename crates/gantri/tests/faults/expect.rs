@@ -3,6 +3,12 @@
 //!
 //! What makes no sense is no cell: a body that is cut where there is none, an answer to a range where none is asked for.
 
+#![expect(
+    clippy::enum_glob_use,
+    clippy::match_same_arms,
+    reason = "a table is read by its words, a line for each rule"
+)]
+
 use std::fmt;
 
 use gantri::ErrorKind::{self, *};

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use test_support::fault::{Mode, Operation};
+use test_support::fault::{Mode, Operation, Record};
 
 use crate::bounds::Bounds;
 use crate::cell::{Cell, Outcome, Times};
@@ -127,7 +127,7 @@ fn seen(outcome: &Outcome) -> String {
 }
 
 fn story(outcome: &Outcome) -> Vec<String> {
-    let mut story: Vec<_> = outcome.records.iter().map(|record| record.line()).collect();
+    let mut story: Vec<_> = outcome.records.iter().map(Record::line).collect();
     let end = match &outcome.result {
         Ok(_) => "ended well".to_owned(),
         Err(error) => error.to_string(),

@@ -46,7 +46,8 @@ fn joined(once: Option<String>, always: Option<String>) -> String {
     match (once, always) {
         (Some(once), Some(always)) if once == always => once,
         (Some(once), Some(always)) => format!("{once} / {always}"),
-        (one, other) => one.or(other).unwrap_or_else(|| "-".to_owned()),
+        (Some(alone), None) | (None, Some(alone)) => alone,
+        (None, None) => "-".to_owned(),
     }
 }
 

@@ -186,14 +186,15 @@ fn trusting() -> Tls {
     Tls::default().without_system_roots().roots(&authority).unwrap()
 }
 
+/// Shared by all cells, because a password that was right once is not checked slowly again.
+static KNOWN: OnceLock<Users> = OnceLock::new();
+
 /// Connections to the registry, each served by a task.
 fn served(registry: Arc<dyn Registry>, secure: Scheme) -> (Upstream, Arc<Mutex<JoinSet<()>>>) {
     let url = match secure {
         Scheme::Http => format!("http://{REGISTRY}"),
         Scheme::Https => format!("https://{REGISTRY}"),
     };
-    // Shared, because a password that was right once is not checked slowly again.
-    static KNOWN: OnceLock<Users> = OnceLock::new();
     let users = KNOWN.get_or_init(|| Users::parse(USERS).unwrap()).clone();
     let tokens = Tokens::new(users, Permissions::users()).unwrap();
     let service = RegistryService::new(registry, ServerOptions::default().with_url(url).with_access(tokens));

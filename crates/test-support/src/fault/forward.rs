@@ -149,6 +149,17 @@ impl<C: Resettable> Conversation<C> {
         let cut = if carries { Cut::default() } else { Cut::of(asked.mode, length, &self.shared) };
         self.outgoing.head(&answer).await?;
         self.shared.records.change(asked.at, |record| record.status = Some(answer.status()));
+        self.pass(asked, back, framing, cut).await
+    }
+
+    /// Hands back a body as it comes, as far as it goes.
+    async fn pass<R: AsyncRead + Unpin>(
+        &mut self,
+        asked: &Asked,
+        back: &mut Incoming<R>,
+        framing: Framing,
+        cut: Cut,
+    ) -> io::Result<Ending> {
         let mut body = Body::new(framing);
         let (mut passed, chunked) = (0, framing == Framing::Chunked);
         loop {

@@ -98,14 +98,6 @@ impl FaultProxy {
         RunningProxy::start(self, "127.0.0.1:0")
     }
 
-    /// Listens there.
-    ///
-    /// # Panics
-    /// If it can't.
-    pub fn start_at(self, address: &str) -> RunningProxy {
-        RunningProxy::start(self, address)
-    }
-
     /// Runs in memory, among the tasks of the runtime that it is called in; other hosts lead to `elsewhere`.
     pub fn in_memory(self, elsewhere: &str) -> MemoryProxy {
         MemoryProxy::new(self, elsewhere)

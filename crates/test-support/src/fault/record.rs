@@ -73,22 +73,15 @@ impl Record {
     pub fn line(&self) -> String {
         let path = self.target.split('?').next().unwrap_or_default();
         let host = self.header("host").unwrap_or_default();
-        let mut line = format!("{:8.3}s #{} {:6} {host}{path}", self.at.as_secs_f64(), self.connection, self.method);
-        for name in ["range", "content-range"] {
-            if let Some(value) = self.header(name) {
-                line.push_str(&format!(" [{value}]"));
-            }
-        }
-        line.push_str(if self.header("authorization").is_some() { " +auth" } else { "" });
-        if self.received > 0 {
-            line.push_str(&format!(", {} bytes in", self.received));
-        }
+        let ranges = ["range", "content-range"].into_iter().filter_map(|name| self.header(name));
+        let ranges: Vec<_> = ranges.map(|range| format!(" [{range}]")).collect();
+        let auth = if self.header("authorization").is_some() { " +auth" } else { "" };
+        let body = if self.received > 0 { format!(", {} bytes in", self.received) } else { String::new() };
         let status = self.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-        line.push_str(&format!(" -> {status}, {} bytes out", self.sent));
-        if let Some(mode) = self.mode {
-            line.push_str(&format!("  ({mode})"));
-        }
-        line
+        let mode = self.mode.map(|mode| format!("  ({mode})")).unwrap_or_default();
+        let (at, number, method, sent) = (self.at.as_secs_f64(), self.connection, &self.method, self.sent);
+        let ranges = ranges.concat();
+        format!("{at:8.3}s #{number} {method:6} {host}{path}{ranges}{auth}{body} -> {status}, {sent} bytes out{mode}")
     }
 }
 

@@ -126,7 +126,7 @@ impl<W: tokio::io::AsyncWrite + Unpin> Outgoing<W> {
 impl SlowLink {
     /// How long so many bytes take.
     pub(super) fn takes(&self, count: usize) -> Duration {
-        Duration::from_secs_f64(count as f64 / self.rate.max(1) as f64)
+        Duration::from_nanos((count as u64).saturating_mul(1_000_000_000) / self.rate.max(1))
     }
 }
 
@@ -153,13 +153,12 @@ impl<C: Resettable> Conversation<C> {
         while let Some(head) = self.incoming.head().await? {
             let record = Record::new(self.number, self.secure, self.shared.elapsed(), &head);
             let at = self.shared.records.add(record);
-            let ending = match self.shared.detours.leg(&head) {
-                Some(leg) => self.on_the_way(head, at, leg).await?,
-                None => {
-                    let mode = self.shared.mode(&head);
-                    self.shared.records.change(at, |record| record.mode = mode);
-                    self.act(Asked { head, at, mode, home: None }).await?
-                }
+            let ending = if let Some(leg) = self.shared.detours.leg(&head) {
+                self.on_the_way(head, at, leg).await?
+            } else {
+                let mode = self.shared.mode(&head);
+                self.shared.records.change(at, |record| record.mode = mode);
+                self.act(Asked { head, at, mode, home: None }).await?
             };
             if ending != Ending::Keep {
                 return Ok(ending);

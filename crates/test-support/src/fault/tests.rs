@@ -1,9 +1,10 @@
 //! Each kind of fault, as a client sees it on a socket.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::{Reply, ScriptedServer};
@@ -176,7 +177,6 @@ async fn a_slow_link_takes_its_time() {
     let proxy = FaultProxy::before(upstream).slow(link).in_memory("storage.test");
     let mut client = proxy.dial("10.0.0.1:80".parse().unwrap()).unwrap();
     let started = tokio::time::Instant::now();
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let answer = async {
         let mut near = near;
         near.write_all(b"HTTP/1.1 200 x\r\ncontent-length: 2000\r\n\r\n").await.unwrap();

@@ -52,12 +52,8 @@ impl Head {
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut text = format!("{}\r\n", self.first);
-        for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        text.push_str("\r\n");
-        text.into_bytes()
+        let headers: String = self.headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+        format!("{}\r\n{headers}\r\n", self.first).into_bytes()
     }
 
     fn parse(bytes: &[u8]) -> Self {
