@@ -92,7 +92,7 @@ pub fn retry_after(data: &[u8]) {
         assert!(waited <= limits.retry_after + Duration::from_secs(60), "waited for {waited:?}");
         match outcome {
             Ok(_) => {
-                assert!(seconds.map(Duration::from_secs).is_none_or(|said| said <= limits.retry_after.min(waited)))
+                assert!(seconds.map(Duration::from_secs).is_none_or(|said| said <= limits.retry_after.min(waited)));
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
