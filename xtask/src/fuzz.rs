@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
-use crate::tool::{Result, command, run, target_dir, text, workspace_root};
+use crate::tool::{Result, Scratch, command, run, target_dir, text, workspace_root};
 
 /// Counts edges, as libFuzzer wants it. The values of comparisons are left out: they halve the pace, and the words that
 /// parsers look for stand in the corpora.
@@ -31,9 +31,10 @@ pub(crate) fn fuzz(words: &[&str]) -> Result {
     let programs = build()?;
     println!("{:<12} {:>11} {:>8} {:>8} {:>7}  result", "target", "executions", "seconds", "exec/s", "corpus");
     let mut found = Vec::new();
+    let scratch = Scratch::in_memory("fuzz")?;
     for target in &plan.targets {
         let place = Place::of(target, &programs)?;
-        let row = place.run(&plan.limit)?;
+        let row = place.run(&plan.limit, scratch.path())?;
         println!("{row}");
         if row.ended_well && plan.keep {
             place.keep()?;
@@ -126,7 +127,8 @@ impl Place {
         })
     }
 
-    fn run(&self, limit: &str) -> Result<Row> {
+    /// Trees that are unpacked and the like go to `scratch`.
+    fn run(&self, limit: &str, scratch: &Path) -> Result<Row> {
         let mut words =
             vec![text(&self.grown), text(&self.corpus), limit.to_owned(), "-print_final_stats=1".to_owned()];
         words.extend(BOUNDS.map(str::to_owned));
@@ -134,7 +136,7 @@ impl Place {
         let log = File::create(&self.log).map_err(|error| format!("create {}: {error}", self.log.display()))?;
         let since = Instant::now();
         let mut program = command(&self.program, words);
-        let status = program.stdout(Stdio::null()).stderr(log).status();
+        let status = program.env("TMPDIR", scratch).stdout(Stdio::null()).stderr(log).status();
         let status = status.map_err(|error| format!("run {}: {error}", self.program.display()))?;
         let said = fs::read(&self.log).map_err(|error| format!("read {}: {error}", self.log.display()))?;
         Ok(Row {
@@ -148,7 +150,8 @@ impl Place {
 
     /// Adds to the corpus what reaches more than it does.
     fn keep(&self) -> Result {
-        let words = ["-merge=1".to_owned(), text(&self.corpus), text(&self.grown)];
+        // How often an edge was taken does not count: it would keep ten times as many files.
+        let words = ["-merge=1".to_owned(), "-use_counters=0".to_owned(), text(&self.corpus), text(&self.grown)];
         run(&mut command(&self.program, words)).map(drop)
     }
 }
