@@ -49,10 +49,10 @@ pub(crate) fn is_announced(arguments: &CredentialArgs) -> Result<bool, Failure> 
 
 /// A user name goes before a colon.
 pub(crate) fn plain_name(username: &str) -> Result<(), Failure> {
-    match username.is_empty() || username.contains(':') || username.contains(char::is_control) {
-        true => Err(usage(format!("{username:?}: a user name is not empty, and holds no colon"))),
-        false => Ok(()),
+    if username.is_empty() || username.contains(':') || username.contains(char::is_control) {
+        return Err(usage(format!("{username:?}: a user name is not empty, and holds no colon")));
     }
+    Ok(())
 }
 
 /// What stands on standard input, as the arguments say.

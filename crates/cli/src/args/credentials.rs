@@ -18,7 +18,7 @@ pub(crate) struct CredentialArgs {
     /// Read an identity token from standard input, in place of a user and a password
     #[arg(long, global = true, help_heading = "Credentials")]
     pub(crate) token_stdin: bool,
-    /// Look for credentials in this file first, and keep them there [default: $REGISTRY_AUTH_FILE]
+    /// Look for credentials in this file first, and keep them there, in place of `$REGISTRY_AUTH_FILE`
     #[arg(long, global = true, value_name = "FILE", help_heading = "Credentials")]
     pub(crate) auth_file: Option<PathBuf>,
     /// What was read, and where it may be sent.

@@ -69,7 +69,7 @@ fn told(stop: &Stop, reference: &Reference, steps: &[Examined]) -> String {
 }
 
 fn document(stop: &Stop, steps: &[Examined]) -> Value {
-    let step = |examined: &Examined| match &examined.outcome {
+    let told = |examined: &Examined| match &examined.outcome {
         Ok(words) => json!({ "step": examined.step.name(), "ok": true, "what": words }),
         Err(error) => json!({
             "step": examined.step.name(), "ok": false, "what": told_in_line(error), "hint": error.hint(),
@@ -78,6 +78,6 @@ fn document(stop: &Stop, steps: &[Examined]) -> Value {
     json!({
         "host": stop.endpoint.host.as_str(),
         "repository": stop.repository.as_ref().map(ToString::to_string),
-        "steps": steps.iter().map(step).collect::<Vec<_>>(),
+        "steps": steps.iter().map(told).collect::<Vec<_>>(),
     })
 }

@@ -67,12 +67,11 @@ async fn credential(arguments: &CredentialArgs, host: &Host) -> Result<Credentia
     let most = Limits::default().credential;
     let asking = |error| Error::io("ask at the terminal", error);
     let nobody = || usage(format!("{host}: there is no terminal to ask at: give --username and --password-stdin"));
-    let username = match &arguments.username {
-        Some(username) => username.clone(),
-        None => {
-            let typed = ask(&format!("user at {host}"), Echo::Shown, most).await.map_err(asking)?.ok_or_else(nobody)?;
-            line(&typed).map(|name| name.expose().to_owned()).unwrap_or_default()
-        }
+    let username = if let Some(username) = &arguments.username {
+        username.clone()
+    } else {
+        let typed = ask(&format!("user at {host}"), Echo::Shown, most).await.map_err(asking)?.ok_or_else(nobody)?;
+        line(&typed).map(|name| name.expose().to_owned()).unwrap_or_default()
     };
     plain_name(&username)?;
     let question = format!("password of {} at {host}", display_untrusted(&username));

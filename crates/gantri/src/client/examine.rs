@@ -176,9 +176,9 @@ async fn connect(addresses: &[SocketAddr], settings: &Settings) -> Result<Socket
 }
 
 /// What to do where the error itself has no advice.
-fn hint(step: ExaminedStep, stop: &Stop) -> String {
+fn hint(failed: ExaminedStep, stop: &Stop) -> String {
     let host = stop.endpoint.host.as_str();
-    match step {
+    match failed {
         ExaminedStep::Name => format!("check the name {host}, and the resolver of this machine"),
         ExaminedStep::Connect => format!("check that {host} is up, its port, and what stands between"),
         ExaminedStep::Tls => format!("put the authority that has signed its certificate into certs.d/{host}/ca.crt"),

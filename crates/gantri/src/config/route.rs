@@ -123,13 +123,11 @@ impl Configuration {
         let read = self.read()?;
         read.registries.admit(reference)?;
         let (host, repository) = (reference.host(), Some(reference.repository()));
-        match self.hosts_of(host)? {
-            Some(hosts) => self.stop_of_server(hosts.target(host)?, host, repository),
-            None => {
-                let choice = read.registries.choose(reference)?;
-                self.stop_itself(host, repository, choice.map_or(Told::unsaid(false), |choice| choice.insecure))
-            }
+        if let Some(hosts) = self.hosts_of(host)? {
+            return self.stop_of_server(hosts.target(host)?, host, repository);
         }
+        let choice = read.registries.choose(reference)?;
+        self.stop_itself(host, repository, choice.map_or(Told::unsaid(false), |choice| choice.insecure))
     }
 
     /// Where a whole registry is asked what it holds.
@@ -179,12 +177,12 @@ impl Configuration {
             connect: server.dial_timeout.clone(),
             proxy: server.proxy.clone(),
         };
-        let serves = match (server.pull, server.resolve) {
+        let able = match (server.pull, server.resolve) {
             (true, true) => Serves::All,
             (true, false) => Serves::Digests,
             (false, _) => Serves::Tags,
         };
-        Ok(Stop { repository: repository.cloned(), serves, said: Some(server.said.clone()), endpoint })
+        Ok(Stop { repository: repository.cloned(), serves: able, said: Some(server.said.clone()), endpoint })
     }
 
     fn certificates(&self, host: &Host) -> Result<Certificates> {

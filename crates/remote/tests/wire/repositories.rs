@@ -82,9 +82,12 @@ async fn each_repository_is_asked_about_and_gets_its_own() {
 /// Who does not tell repositories apart is asked once for the host.
 #[tokio::test]
 async fn a_host_of_one_credential_is_asked_about_once() {
-    let script = Script::new(|seen, _| match is_by(seen, WHOLE) {
-        true => Reply::ok(r#"{"tags":[]}"#),
-        false => Reply::status(401).header("www-authenticate", "Basic realm=\"x\""),
+    let script = Script::new(|seen, _| {
+        if is_by(seen, WHOLE) {
+            Reply::ok(r#"{"tags":[]}"#)
+        } else {
+            Reply::status(401).header("www-authenticate", "Basic realm=\"x\"")
+        }
     });
     let credentials = credentials(false);
     let remote = remote(&script, &credentials);
@@ -103,9 +106,10 @@ async fn a_token_is_kept_for_the_repository_whose_credential_got_it() {
             let name = if is_by(seen, AB) { "ab" } else { "cd" };
             return Reply::ok(format!(r#"{{"token":"{name}","expires_in":300}}"#));
         }
-        let (scope, token) = match seen.url.contains("/a/b/") {
-            true => ("repository:a/b:pull repository:c/d:pull", "Bearer ab"),
-            false => ("repository:c/d:pull repository:a/b:pull", "Bearer cd"),
+        let (scope, token) = if seen.url.contains("/a/b/") {
+            ("repository:a/b:pull repository:c/d:pull", "Bearer ab")
+        } else {
+            ("repository:c/d:pull repository:a/b:pull", "Bearer cd")
         };
         match seen.authorization() {
             Some(sent) if sent == token => Reply::ok(r#"{"schemaVersion":2,"manifests":[]}"#)

@@ -5,8 +5,6 @@
 //! and `http` means http, whatever else is said about TLS. See docs/hosts.md there.
 
 mod host;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +20,7 @@ use super::document::{self, Fields, Said, Source};
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     /// Asked in this order.
-    pub(super) hosts: Vec<Server>,
+    mirrors: Vec<Server>,
     /// Asked last.
     pub(super) server: Server,
     pub(super) said: Said,
@@ -36,15 +34,13 @@ pub(super) struct Hosts {
 pub(super) fn of_host(tree: &Path, host: &Host) -> Result<Option<Hosts>> {
     let Some(dir) = candidates(tree, host).into_iter().find(|dir| dir.is_dir()) else { return Ok(None) };
     let path = dir.join("hosts.toml");
-    match document::read(&path)?.filter(|text| !text.is_empty()) {
-        Some(text) => parse(&path, &text, host).map(Some),
-        None => {
-            let certificates = certs_d::in_dir(&dir)?.unwrap_or_default();
-            let said = Said::by(&dir);
-            let server = Server { certificates, ..Server::itself(host, said.clone()) };
-            Ok(Some(Hosts { hosts: Vec::new(), server, said, notes: Vec::new() }))
-        }
+    if let Some(text) = document::read(&path)?.filter(|text| !text.is_empty()) {
+        return parse(&path, &text, host).map(Some);
     }
+    let certificates = certs_d::in_dir(&dir)?.unwrap_or_default();
+    let said = Said::by(&dir);
+    let server = Server { certificates, ..Server::itself(host, said.clone()) };
+    Ok(Some(Hosts { mirrors: Vec::new(), server, said, notes: Vec::new() }))
 }
 
 fn candidates(tree: &Path, host: &Host) -> Vec<PathBuf> {
@@ -66,22 +62,20 @@ fn parse(path: &Path, text: &str, host: &Host) -> Result<Hosts> {
     let base = path.parent().unwrap_or(path);
     let known: Vec<&str> = [&["server", "host"], host::KEYS].concat();
     let mut notes = root.unknown(&known);
-    let server = match root.text("server")?.filter(|text| !text.value.is_empty()) {
-        Some(url) => Server::parse(&root, "server", &url, base, host)?,
-        None => {
-            let itself = Server::itself(host, Said { file: path.to_owned(), line: None });
-            itself.with(&root, base)?
-        }
+    let server = if let Some(url) = root.text("server")?.filter(|text| !text.value.is_empty()) {
+        Server::parse(&root, "server", &url, base, host)?
+    } else {
+        Server::itself(host, Said { file: path.to_owned(), line: None }).with(&root, base)?
     };
-    let mut hosts = Vec::new();
+    let mut mirrors = Vec::new();
     if let Some(table) = root.table("host")? {
         for key in table.keys() {
             let Some(fields) = table.table(key.value)? else { continue };
             notes.extend(fields.unknown(host::KEYS));
-            hosts.push(Server::parse(&fields, "", &key, base, host)?);
+            mirrors.push(Server::parse(&fields, "", &key, base, host)?);
         }
     }
-    Ok(Hosts { hosts, server, said: Said { file: path.to_owned(), line: Some(1) }, notes })
+    Ok(Hosts { mirrors, server, said: Said { file: path.to_owned(), line: Some(1) }, notes })
 }
 
 /// A path of the file, which stands relative to it.
@@ -100,7 +94,7 @@ impl Hosts {
     /// # Errors
     /// `Unsupported` if none may.
     pub(super) fn target(&self, host: &Host) -> Result<&Server> {
-        let all = self.hosts.iter().chain([&self.server]);
+        let all = self.mirrors.iter().chain([&self.server]);
         let found = all.into_iter().find(|server| server.push);
         found.ok_or_else(|| none_can(&format!("push to {}", host.as_str()), &self.said))
     }
@@ -110,7 +104,7 @@ impl Hosts {
     /// # Errors
     /// `Unsupported` if there is none.
     pub(super) fn sources(&self, host: &Host, by_tag: bool) -> Result<(Vec<&Server>, &Server)> {
-        let all = self.hosts.iter().chain([&self.server]);
+        let all = self.mirrors.iter().chain([&self.server]);
         let mut usable: Vec<&Server> = all.filter(|server| server.pull || (by_tag && server.resolve)).collect();
         let fits = |server: &&Server| server.pull && (server.resolve || !by_tag);
         let last = usable.iter().rposition(fits);

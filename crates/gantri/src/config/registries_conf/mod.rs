@@ -6,8 +6,6 @@
 
 mod parse;
 mod short_names;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! One file's text into tables, strictly: what can't be meant is an error with its line.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use gantri_core::Result;
@@ -36,10 +37,14 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<RegistriesConf> {
         notes.extend(fields.unknown(REGISTRY));
         let Some((prefix, table)) = registry(&fields, &mut notes)? else { continue };
         // Of two with the same prefix in one file the first holds.
-        if registries.contains_key(&prefix) {
-            notes.push(format!("{}: registry {prefix}: a second table for this prefix, ignored", fields.said()));
-        } else {
-            registries.insert(prefix, table);
+        match registries.entry(prefix) {
+            Entry::Vacant(place) => {
+                place.insert(table);
+            }
+            Entry::Occupied(place) => {
+                let (said, prefix) = (fields.said(), place.key());
+                notes.push(format!("{said}: registry {prefix}: a second table for this prefix, ignored"));
+            }
         }
     }
     Ok(RegistriesConf { registries, short_names: ShortNames::parse(&root)?, notes })

@@ -3,6 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands for an edit, which may fail")]
 fn grown(text: Option<&[u8]>, by: &str) -> Result<Option<Text>> {
     let mut text = text.unwrap_or_default().to_vec();
     text.extend(by.bytes());

@@ -137,18 +137,18 @@ async fn a_helper_sees_no_secret() {
 #[tokio::test]
 async fn a_lookup_that_is_dropped_leaves_no_helper() {
     let home = home();
-    let (began, ended) = (home.path("began"), home.path("ended"));
-    let made = std::process::Command::new("mkfifo").args([&began, &ended]).status().unwrap();
+    let (start, end) = (home.path("start"), home.path("end"));
+    let made = std::process::Command::new("mkfifo").args([&start, &end]).status().unwrap();
     assert!(made.success());
     // Its end closes the second pipe, whoever ends it.
-    let script = format!("exec 9>{}; echo > {}; exec sleep 60", ended.display(), began.display());
+    let script = format!("exec 9>{}; echo > {}; exec sleep 60", end.display(), start.display());
     let chain = home.chain(&[("SCRIPTED", &script)]);
     let host = "ghcr.io".parse().unwrap();
-    let ended = tokio::task::spawn_blocking(move || fs::read(ended));
-    let begun = tokio::task::spawn_blocking(move || fs::read(began));
+    let ended = tokio::task::spawn_blocking(move || fs::read(end));
+    let began = tokio::task::spawn_blocking(move || fs::read(start));
     tokio::select! {
         _ = chain.find(&host, None) => panic!("it sleeps"),
-        begun = begun => assert_eq!(begun.unwrap().unwrap(), b"\n"),
+        began = began => assert_eq!(began.unwrap().unwrap(), b"\n"),
     }
     let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
     assert!(ended.unwrap().unwrap().unwrap().is_empty());
