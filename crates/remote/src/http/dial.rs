@@ -9,8 +9,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
-#[cfg(target_os = "linux")]
-use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -72,7 +70,7 @@ impl Dial for Tcp {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         #[cfg(target_os = "linux")]
-        set_tcp_user_timeout(&stream, u32::try_from(self.idle.as_millis()).unwrap_or(u32::MAX))?;
+        socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(self.idle))?;
         Ok(Box::new(stream))
     }
 }

@@ -26,7 +26,7 @@ mod words;
 use gantri_spec::wire::UploadRange;
 
 pub(crate) use self::chunks::Chunks;
-pub(crate) use self::words::{Action, Event, Refusal, Stop};
+pub(crate) use self::words::{Action, Event, Refusal, Sign, Stop};
 
 /// Where an upload stands, and what has been tried.
 #[derive(Clone, Debug)]
@@ -72,16 +72,6 @@ pub(crate) enum State {
     /// The registry knows the session no more.
     Gone,
     Done,
-}
-
-/// What is known of bytes in doubt.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Sign {
-    None,
-    /// They were taken, but the answer names another end than theirs.
-    Taken,
-    /// They were refused for where they begin or how many they are.
-    Refused,
 }
 
 /// Who may write to the session.

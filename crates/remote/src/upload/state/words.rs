@@ -83,3 +83,13 @@ impl Refusal {
         }
     }
 }
+
+/// What is known of bytes in doubt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sign {
+    None,
+    /// They were taken, but the answer names another end than theirs.
+    Taken,
+    /// They were refused for where they begin or how many they are.
+    Refused,
+}
