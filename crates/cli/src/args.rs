@@ -3,6 +3,7 @@
 
 mod configuration;
 mod credentials;
+mod network;
 mod serve;
 mod single;
 
@@ -13,6 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::configuration::ConfigurationArgs;
 pub(crate) use self::credentials::CredentialArgs;
+pub(crate) use self::network::NetworkArgs;
 pub(crate) use self::serve::{Auth, ServeArgs};
 pub(crate) use self::single::{BlobAction, ManifestAction};
 
@@ -60,6 +62,8 @@ pub(crate) struct Global {
     pub(crate) configuration: ConfigurationArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// How data is printed.

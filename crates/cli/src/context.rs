@@ -86,7 +86,7 @@ impl Context {
             limits.concurrent_requests = limits.concurrent_requests.max(jobs.into());
             client = client.limits(limits);
         }
-        let client = client.build()?;
+        let client = global.network.tell(client).build()?;
         // One command, one client.
         let _ = CLIENT.set(client.clone());
         Ok(Self { output: Output::new(global.format), client, configuration, credentials, proxies, plain_http })

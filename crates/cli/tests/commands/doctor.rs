@@ -37,6 +37,22 @@ fn an_image_that_can_be_had_is_reached_in_six_steps() {
     );
 }
 
+/// A name that nobody resolves is where the user says that it is, for every command.
+#[test]
+fn a_name_is_where_it_is_said_to_be() {
+    let (image, scene) = (Image::of(&[]), scene());
+    let digest = image.manifest.digest().to_string();
+    let server = registry(move |request| image.answer(request));
+    let port = server.address().port();
+    let name = format!("registry.test:{port}/app:v1");
+    let pin = format!("registry.test:{port}:127.0.0.1");
+    let (code, lines, stderr) = doctor(&scene, &[&name, "--plain-http", "always", "--resolve", &pin]);
+    assert_eq!((code, stderr.as_str(), lines.len()), (Some(0), "", 7), "{lines:?}");
+    assert_eq!(lines[1], "  ok     name      127.0.0.1");
+    let ran = scene.run(["digest", &name, "--plain-http", "always", "--resolve", &pin]);
+    assert_eq!((ran.code, ran.stdout.trim(), ran.stderr.as_str()), (Some(0), digest.as_str(), ""));
+}
+
 #[test]
 fn what_fails_is_told_with_what_to_do_and_the_exit_code_of_a_pull() {
     let refused = |status: u16| registry(move |_| Reply::new(status).header("www-authenticate", "Basic realm=\"x\""));

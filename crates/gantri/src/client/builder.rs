@@ -1,10 +1,11 @@
 //! What a [`Client`] is made of.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
 use gantri_remote::{Credentials, Dial, PlainHttp, Proxies, Resolve, Throttle, UploadSessions};
-use gantri_spec::Platform;
+use gantri_spec::{Host, Platform};
 
 use super::Client;
 use crate::config::Configuration;
@@ -72,6 +73,13 @@ impl ClientBuilder {
     /// Who finds the addresses of names. Default: the system's resolver. What is found is checked all the same.
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.settings.resolver = Some(resolver);
+        self
+    }
+
+    /// Takes this host to be at this address, whatever a resolver says; without a port, on every port. May be called again,
+    /// for another host or another address of the same one. A proxy that resolves names itself does not hear of it.
+    pub fn resolve_to(mut self, host: Host, to: SocketAddr) -> Self {
+        self.settings.pins.push((host, to));
         self
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use gantri_core::{Error, ErrorKind, Pull, Result};
 use gantri_remote::{Ping, PlainHttp, Remote};
-use gantri_spec::Reference;
+use gantri_spec::{Host, Reference};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -141,6 +141,12 @@ async fn addresses(stop: &Stop, scheme: Scheme, settings: &Settings) -> Result<V
     let (authority, limit) = (host.authority(), settings.limits.connect);
     let port = host.port().unwrap_or(if scheme == Scheme::Http { 80 } else { 443 });
     let name = if host.is_docker_hub() { authority } else { host.name() };
+    let is_here = |pin: &Host| pin.name() == name && pin.port().is_none_or(|pinned| pinned == port);
+    let pinned: Vec<SocketAddr> =
+        settings.pins.iter().filter(|(pin, _)| is_here(pin)).map(|(_, to)| own_port(*to, port)).collect();
+    if !pinned.is_empty() {
+        return Ok(pinned);
+    }
     let found = async {
         match &settings.resolver {
             Some(resolver) if name.parse::<IpAddr>().is_err() => {
@@ -154,6 +160,11 @@ async fn addresses(stop: &Stop, scheme: Scheme, settings: &Settings) -> Result<V
     let found = timeout(limit, found).await.map_err(|_| failed("no address in time"))?;
     let found: Vec<SocketAddr> = found.map_err(|error: std::io::Error| failed("no address").with_source(error))?;
     if found.is_empty() { Err(failed("no address")) } else { Ok(found) }
+}
+
+/// Port 0 stands for the one that is asked for.
+fn own_port(to: SocketAddr, port: u16) -> SocketAddr {
+    if to.port() == 0 { SocketAddr::new(to.ip(), port) } else { to }
 }
 
 async fn connect(addresses: &[SocketAddr], settings: &Settings) -> Result<SocketAddr> {

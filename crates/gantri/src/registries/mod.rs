@@ -9,6 +9,7 @@ mod elsewhere;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::filter::Fallback;
@@ -58,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) proxies: Arc<Proxies>,
     /// `None` is the system's.
     pub(crate) resolver: Option<Arc<dyn Resolve>>,
+    pub(crate) pins: Vec<(Host, SocketAddr)>,
     /// `None` is TCP.
     pub(crate) dialer: Option<Arc<dyn Dial>>,
     pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
@@ -77,6 +79,7 @@ impl Default for Settings {
             page_size: None,
             proxies: Arc::default(),
             resolver: None,
+            pins: Vec::new(),
             dialer: None,
             upload_sessions: None,
             throttle: None,
@@ -274,6 +277,9 @@ impl Settings {
         }
         if let Some(resolver) = &self.resolver {
             remote = remote.resolver(Arc::clone(resolver));
+        }
+        for (host, to) in &self.pins {
+            remote = remote.resolve_to(host.clone(), *to);
         }
         if let Some(dialer) = &self.dialer {
             remote = remote.dialer(Arc::clone(dialer));
