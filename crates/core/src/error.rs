@@ -88,6 +88,13 @@ impl Error {
         self
     }
 
+    /// What was being done and what happened, without the status and the codes that prove it: for an error that says the
+    /// same to somebody else.
+    pub fn words(&self) -> String {
+        let actions = self.0.actions.iter().rev().map(String::as_str);
+        actions.chain([self.0.what.as_str()]).collect::<Vec<_>>().join(": ")
+    }
+
     /// Keeps the cause.
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
@@ -310,10 +317,7 @@ fn kind_of_status(status: StatusCode) -> ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for action in self.0.actions.iter().rev() {
-            write!(f, "{action}: ")?;
-        }
-        f.write_str(&self.0.what)?;
+        f.write_str(&self.words())?;
         let status = self.0.status.map(|status| status.as_u16().to_string());
         let evidence: Vec<&str> =
             status.as_deref().into_iter().chain(self.0.codes.iter().map(ErrorCode::as_str)).collect();

@@ -58,8 +58,7 @@ mod tests {
             ("", None),
         ];
         for (text, expected) in cases {
-            let expected =
-                expected.map(|(host, to)| Pin { host: host.parse().unwrap(), to: to.parse().unwrap() });
+            let expected = expected.map(|(host, to)| Pin { host: host.parse().unwrap(), to: to.parse().unwrap() });
             assert_eq!(pin(text).ok(), expected, "{text}");
         }
     }

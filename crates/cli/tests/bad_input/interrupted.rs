@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use test_support::image::Layer;
-use test_support::{Body, Image, Refusal, Reply, Running, ScriptedServer, Tar};
+use test_support::trace::Trace;
+use test_support::{Body, Image, Refusal, Reply, Request, Running, Scene, ScriptedServer, Tar};
 
 use crate::scene;
 
@@ -69,25 +70,45 @@ fn ctrl_c_while_nobody_answers_ends_with_130() {
 #[test]
 fn ctrl_c_in_mid_push_cancels_the_upload() {
     let scene = scene();
+    let (before, was_cancelled) = interrupted_push(&scene, 1 << 19);
+    assert!(was_cancelled);
+    assert_eq!(scene.trace(), before);
+}
+
+/// H14, H24: what is large enough for the next run to go on with is kept for it, here and at the registry.
+#[test]
+fn ctrl_c_in_mid_push_keeps_a_large_upload_for_the_next_run() {
+    let scene = scene();
+    let (before, was_cancelled) = interrupted_push(&scene, 2 << 20);
+    assert!(!was_cancelled);
+    assert_ne!(scene.trace(), before);
+    assert_eq!(test_support::process::names(&scene.home(".cache/gantri/uploads")).len(), 1);
+}
+
+/// A push of so many bytes that is interrupted while the registry takes them: how things stood before, and whether the
+/// session was cancelled.
+fn interrupted_push(scene: &Scene, bytes: usize) -> (Trace, bool) {
     std::fs::create_dir(scene.path("tree")).unwrap();
-    std::fs::write(scene.path("tree/a"), crate::noise(1 << 20)).unwrap();
+    std::fs::write(scene.path("tree/a"), crate::noise(bytes)).unwrap();
     assert_eq!(scene.run(["build", "oci:images:v1", "tree"]).code, Some(0));
     let before = scene.trace();
     let server = ScriptedServer::start(|request| match request.method.as_str() {
         "HEAD" => Reply::new(404),
-        "POST" => Reply::new(202).header("location", "/v2/app/blobs/uploads/1"),
+        // The config comes with its first request, the layer is too large for that.
+        "POST" if request.target.contains("digest=") => Reply::new(202).header("location", "/v2/app/blobs/uploads/1"),
+        "POST" => Reply::new(202).header("location", "/v2/app/blobs/uploads/layer"),
         "DELETE" => Reply::new(204),
         _ => Reply::new(500).length(10).body(Body::Stall("".into(), 0)),
     });
     let target = format!("{}/app:v1", server.host());
     let running = scene.start(["push", "oci:images:v1", &target]);
-    server.wait_for("uploads/1");
+    server.wait_for("uploads/layer");
     server.wait_for_stall();
     running.interrupt();
     let ran = running.end_within(SOON);
     Refusal::of(&ran).is(130, "push oci:images:v1: interrupted by SIGINT", "");
-    assert!(server.requests().iter().any(|request| request.method == "DELETE"), "{:?}", server.requests());
-    assert_eq!(scene.trace(), before);
+    let of_layer = |request: &Request| request.method == "DELETE" && request.target.contains("uploads/layer");
+    (before, server.requests().iter().any(of_layer))
 }
 
 /// Nobody takes the data, so it can't all be written; still the signal is heard.

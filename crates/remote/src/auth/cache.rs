@@ -139,7 +139,7 @@ impl Failure {
     fn told(&self) -> Error {
         let Self(error) = self;
         let mut told =
-            Error::new(error.kind(), error.to_string()).with_retry(error.retry()).with_codes(error.codes().to_vec());
+            Error::new(error.kind(), error.words()).with_retry(error.retry()).with_codes(error.codes().to_vec());
         if let Some(status) = error.status() {
             told = told.with_status(status);
         }

@@ -106,8 +106,9 @@ fn with_waiting_time(error: Error, headers: &HeaderMap) -> Error {
     }
 }
 
-/// The end of a pause, if it is near enough to be a date.
+/// The end of a pause, if that is worth a look at the clock, and near enough to be a date.
 fn until(now: SystemTime, pause: Duration) -> Option<String> {
+    const MINUTE: Duration = Duration::from_secs(60);
     const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 86_400);
-    (pause <= TEN_YEARS).then(|| httpdate::fmt_http_date(now + pause))
+    (MINUTE..=TEN_YEARS).contains(&pause).then(|| httpdate::fmt_http_date(now + pause))
 }
