@@ -46,10 +46,10 @@ fn a_name_is_where_it_is_said_to_be() {
     let port = server.address().port();
     let name = format!("registry.test:{port}/app:v1");
     let pin = format!("registry.test:{port}:127.0.0.1");
-    let (code, lines, stderr) = doctor(&scene, &[&name, "--plain-http", "always", "--resolve", &pin]);
+    let (code, lines, stderr) = doctor(&scene, &[&name, "--plain-http=always", "--resolve", &pin]);
     assert_eq!((code, stderr.as_str(), lines.len()), (Some(0), "", 7), "{lines:?}");
     assert_eq!(lines[1], "  ok     name      127.0.0.1");
-    let ran = scene.run(["digest", &name, "--plain-http", "always", "--resolve", &pin]);
+    let ran = scene.run(["digest", &name, "--plain-http=always", "--resolve", &pin]);
     assert_eq!((ran.code, ran.stdout.trim(), ran.stderr.as_str()), (Some(0), digest.as_str(), ""));
 }
 
