@@ -155,7 +155,8 @@ async fn docker_hub_is_matched_with_its_library() {
 
 #[tokio::test]
 async fn what_is_blocked_is_not_asked() {
-    let blocked = "[[registry]]\nlocation = \"@O@/foo\"\nblocked = true\ninsecure = true\n";
+    let blocked = "[[registry]]\nlocation = \"@O@/foo\"\nblocked = true\ninsecure = true\n\
+        [[registry]]\nlocation = \"@O@/bar\"\ninsecure = true\n";
     agree(&["O"], blocked, "@O@/foo/app:v1", false, &[]).await;
     agree(&["O"], blocked, "@O@/bar/app:v1", true, &["O bar/app v1"]).await;
     let mirror = format!(
