@@ -301,9 +301,13 @@ impl Answered {
         }
         let no_token =
             |why: &str| Error::new(ErrorKind::Protocol, format!("no token in the answer: {why}")).with_status(status);
+        let not_expected = || no_token("not the json that was expected");
+        // A list would be read for its fields in their order.
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(not_expected());
+        }
         // What serde has to say may quote the answer, and with it a token.
-        let answer: Answer =
-            serde_json::from_slice(&self.body).map_err(|_| no_token("not the json that was expected"))?;
+        let answer: Answer = serde_json::from_slice(&self.body).map_err(|_| not_expected())?;
         let tokens = [answer.access_token, answer.token];
         let value =
             tokens.into_iter().flatten().find(|token| !token.is_empty()).ok_or_else(|| no_token("it names none"))?;

@@ -302,7 +302,17 @@ async fn a_token_server_that_fails_is_asked_again() {
 
 #[tokio::test]
 async fn an_answer_without_a_token_is_no_answer() {
-    for body in ["", "{}", r#"{"token":""}"#, r#"{"token":"a b"}"#, r#"{"token":"a\nb"}"#, "<html>", r#"{"token":1}"#] {
+    let bodies = [
+        "",
+        "{}",
+        r#"{"token":""}"#,
+        r#"{"token":"a b"}"#,
+        r#"{"token":"a\nb"}"#,
+        "<html>",
+        r#"{"token":1}"#,
+        r#"["t"]"#,
+    ];
+    for body in bodies {
         let script = Script::new(move |seen, _| if is_token(seen) { Reply::ok(body) } else { lenient(seen) });
         let error = remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{body}");
