@@ -277,7 +277,7 @@ impl Transport {
         attempt: &mut Attempt,
         host: &Host,
     ) -> Result<Outcome> {
-        let pass = host.enter(request.lane()).await?;
+        let pass = host.enter(request.lane(), attempt.queue()).await?;
         attempt.started.get_or_insert_with(Instant::now);
         let progress = Progress::start();
         let sent = self.to_http(request, authorization, &progress)?;

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::outcome::retry_after;
 use super::retry::{Decision, is_passing};
-use super::throttle::{Lane, Throttle};
+use super::throttle::{Lane, Queue, Throttle};
 use crate::http::{Body, HttpClient, SendError, SendErrorKind};
 
 /// Sends as the throttle lets it.
@@ -45,7 +45,7 @@ impl HttpClient for Paced {
         {
             sleep(pause).await;
         }
-        let pass = host.enter(Lane::Light).await.map_err(|error| no_request(error.into()))?;
+        let pass = host.enter(Lane::Light, Queue::Front).await.map_err(|error| no_request(error.into()))?;
         let answer = self.http.send(request).await;
         let fails = answer.as_ref().map_or(true, |answer| is_passing(answer.status()));
         self.failed.store(fails, Ordering::Relaxed);

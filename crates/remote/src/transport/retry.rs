@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Replay;
 use super::outcome::Trouble;
+use super::throttle::Queue;
 
 /// What one operation has been through: one request, or several that have brought it no further (H25).
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,11 @@ impl Attempt {
             self.counted = 1;
         }
         self.passed = passed;
+    }
+
+    /// Whose time runs goes before those whose has not begun.
+    pub(super) fn queue(&self) -> Queue {
+        if self.started.is_some() { Queue::Front } else { Queue::Back }
     }
 
     fn elapsed(&self) -> Duration {

@@ -77,6 +77,16 @@ pub(crate) enum Lane {
     Streamed,
 }
 
+/// Where a request stands among those that wait for the gate. Whose time is running goes first: otherwise the last of a
+/// large herd would still be served while the first run out of theirs (H8).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Queue {
+    /// It was sent before, or such a one waits for it.
+    Front,
+    /// It was not.
+    Back,
+}
+
 /// The lanes, the gate and the budget of one host.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -132,13 +142,13 @@ impl Host {
     ///
     /// # Errors
     /// `LimitExceeded` if no place comes free in time: then whoever reads the answers that hold them does not read on.
-    pub(crate) async fn enter(&self, lane: Lane) -> Result<Pass> {
+    pub(crate) async fn enter(&self, lane: Lane, queue: Queue) -> Result<Pass> {
         let lane = match lane {
             Lane::Light => &self.light,
             Lane::Streamed => &self.streamed,
         };
         loop {
-            self.gate().await;
+            self.gate(queue).await;
             let Ok(turn) = Arc::clone(lane).acquire_owned().await else { return Err(self.no_room()) };
             let Ok(Ok(place)) = timeout(self.bounds.patience, Arc::clone(&self.places).acquire_owned()).await else {
                 return Err(self.no_room());
@@ -185,11 +195,15 @@ impl Host {
     }
 
     /// Waits until the gate is open, and then a little: whoever waited there must not start together.
-    async fn gate(&self) {
+    async fn gate(&self, queue: Queue) {
         const SPREAD: u64 = 250;
+        let ahead = match queue {
+            Queue::Front => 0,
+            Queue::Back => SPREAD,
+        };
         while let Some(until) = self.closed() {
             sleep_until(until).await;
-            sleep(Duration::from_millis(roll() % SPREAD)).await;
+            sleep(Duration::from_millis(ahead + roll() % SPREAD)).await;
         }
     }
 
