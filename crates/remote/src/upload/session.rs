@@ -25,6 +25,8 @@ pub(super) struct Session {
     at: Admitted,
     /// What asking where it stands has been through since something was taken (H25).
     attempt: Attempt,
+    /// The most that the registry said it holds when that was worth another set of tries.
+    stood: u64,
     /// Whether somebody may come back to it.
     written_down: AtomicBool,
 }
@@ -95,7 +97,7 @@ impl Session {
     /// The session at a place that was admitted.
     pub(super) fn at(remote: &Remote, repo: &RepositoryName, at: Admitted) -> Self {
         let written_down = AtomicBool::new(false);
-        Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first(), written_down }
+        Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first(), stood: 0, written_down }
     }
 
     /// Where it goes on.
@@ -134,11 +136,20 @@ impl Session {
     }
 
     /// Asks where the upload stands (end-13). What can't be understood is not said.
-    pub(super) async fn ask(&mut self) -> Result<Option<UploadRange>> {
+    ///
+    /// The time counts from each question on, for what was sent since the last one is none of its waiting. The tries count
+    /// anew once the registry holds so much more that it is `worth` it.
+    pub(super) async fn ask(&mut self, worth: u64) -> Result<Option<UploadRange>> {
+        self.attempt.asks_anew();
         let mut request = self.request(Method::GET, self.at.clone());
         let response = self.remote.transport().send_within(&mut request, &mut self.attempt).await?;
         self.relocate(&response)?;
-        Ok(response.text(&RANGE).and_then(|text| text.parse().ok()))
+        let said: Option<UploadRange> = response.text(&RANGE).and_then(|text| text.parse().ok());
+        let stands = said.filter(|said| !said.may_be_empty()).map_or(0, |said| said.end);
+        if stands.saturating_sub(self.stood) >= worth {
+            (self.attempt, self.stood) = (Attempt::first(), stands);
+        }
+        Ok(said)
     }
 
     /// Ends the upload (end-6), with the bytes that are left. A refused digest ends it too.
