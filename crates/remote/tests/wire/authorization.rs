@@ -204,6 +204,27 @@ async fn a_password_that_the_token_server_takes_no_longer_is_looked_up_again() {
     }
 }
 
+/// The same for many at once, all of whom wait for the exchange that fails: the new password is sent, once, for all.
+#[tokio::test(start_paused = true)]
+async fn a_password_that_is_looked_up_again_serves_all_who_waited() {
+    let script = Script::new(|seen, before| match (is_token(seen), seen.authorization()) {
+        (true, Some(P0)) if before < 3 => Reply::ok(r#"{"token":"t0","expires_in":60}"#),
+        (true, Some(P1)) => token("t1"),
+        (true, _) => Reply::status(401),
+        (false, Some("Bearer t0")) if before < 3 => manifest(),
+        (false, Some("Bearer t1")) => manifest(),
+        (false, _) => challenge("repository:a/b:pull"),
+    });
+    let helper = Arc::new(Helper::default());
+    let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
+    let (repo, v1) = (repo(), tag("v1"));
+    remote.manifest(&repo, &v1).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let answers = join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!((helper.asked.load(Ordering::SeqCst), exchanges(&script).len()), (2, 3), "{:?}", script.lines());
+}
+
 /// ECR says with a 403, and no challenge, that a password has expired: it is looked up once more, and the request sent once
 /// more. Any other 403 is a refusal.
 #[tokio::test]
