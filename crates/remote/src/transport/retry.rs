@@ -143,7 +143,9 @@ pub(super) fn decide(
         Retry::After(_) | Retry::Never => Decision::Stop,
     };
     match decision {
-        Decision::Again(pause) | Decision::Hold(pause) if attempt.elapsed() + pause > limits.retry_total => {
+        Decision::Again(pause) | Decision::Hold(pause)
+            if attempt.elapsed().saturating_add(pause) > limits.retry_total =>
+        {
             Decision::Stop
         }
         decision => decision,

@@ -1,13 +1,14 @@
 //! What a host sees of many who ask at once: the herd is held, tries are spared, and all who share a throttle share that
 //! (H8, H25).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gantri_core::{ErrorKind, Limits, Pull, Result, Retry};
+use gantri_core::{BlobBody, ErrorKind, Event, Limits, Observer, Pull, Push, Result, Retry};
 use gantri_remote::{Remote, Throttle};
-use gantri_spec::{ByteRange, Digest};
+use gantri_spec::{ByteRange, Descriptor, Digest, MediaType};
 use tokio::time::Instant;
 
 use crate::script::{Reply, Script, builder, builder_for, limits, named, remote, repo, tag};
@@ -127,6 +128,23 @@ async fn a_wait_of_six_hours_ends_at_once_and_says_until_when() {
     let script = Script::new(|_, _| Reply::status(429).header("retry-after", "99999999999999999999"));
     let error = remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err();
     assert!(error.hint().unwrap().ends_with(" seconds"), "no date is that far away");
+}
+
+/// Whoever would wait for ever waits, whatever a registry says: no clock overflows.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_no_clock_holds_is_waited_for() {
+    let script = Script::new(|_, before| match before {
+        0 => Reply::status(503),
+        _ => Reply::status(429).header("retry-after", "99999999999999999999"),
+    });
+    let patient = limits(|limits| {
+        limits.retry_pause = Duration::from_secs(60);
+        (limits.retry_after, limits.retry_total) = (Duration::MAX, Duration::MAX);
+    });
+    let remote = builder(&script).limits(patient).build().unwrap();
+    let (repo, v1) = (repo(), tag("v1"));
+    assert!(tokio::time::timeout(Duration::from_hours(1), remote.manifest(&repo, &v1)).await.is_err());
+    assert_eq!(script.count(), 2);
 }
 
 /// Two values for one host: with one throttle, what the host tells one of them holds for the other.
