@@ -21,9 +21,9 @@ use self::cache::{Key, TokenCache};
 pub use self::credentials::{Credential, Credentials, Secret};
 use self::token::{Exchange, Token, Wish, basic, bearer};
 use crate::builder::PlainHttp;
-use crate::http::HttpClient;
 use crate::http::policy::{AddressClass, Admitted, Supplier, literal_class};
 use crate::http::url::{Redacted, same_host_and_port};
+use crate::transport::Paced;
 
 /// Knows how to be let in at one registry.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Authorizer {
         supplier: Arc<Supplier>,
         plain_http: PlainHttp,
         credentials: Arc<dyn Credentials>,
-        http: Arc<dyn HttpClient>,
+        http: Paced,
         limits: Arc<Limits>,
         user_agent: HeaderValue,
     ) -> Self {

@@ -216,6 +216,65 @@ async fn the_pause_of_a_token_server_is_kept() {
     assert_eq!(asked, 2);
 }
 
+/// What is waited at the gate of a token server is not counted against its answer.
+#[tokio::test(start_paused = true)]
+async fn a_token_server_has_its_time_from_when_it_is_asked() {
+    let script = Script::new(|seen, before| match (seen.url.starts_with("https://auth.test/"), before) {
+        (true, 0..=1) => Reply::status(429).header("retry-after", "60"),
+        (true, _) => Reply::ok(r#"{"token":"t"}"#),
+        (false, _) if seen.authorization().is_none() => {
+            Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#)
+        }
+        (false, _) => manifest(),
+    });
+    let throttle = Throttle::new(&Limits::default());
+    let once = || builder(&script).throttle(throttle.clone()).limits(limits(|limits| limits.request_tries = 1));
+    let (one, other) = (once().build().unwrap(), once().build().unwrap());
+    let (repo, v1) = (repo(), tag("v1"));
+    assert_eq!(one.manifest(&repo, &v1).await.unwrap_err().kind(), ErrorKind::RateLimited);
+    let started = Instant::now();
+    other.manifest(&repo, &v1).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+/// Nor is an answer waited for without end: neither its head nor its body.
+#[tokio::test(start_paused = true)]
+async fn a_token_server_that_does_not_answer_is_given_up() {
+    let body = bytes::Bytes::from_static(br#"{"token":"t"}"#);
+    for stalls in [true, false] {
+        let body = body.clone();
+        let script = Script::new(move |seen, _| match (seen.url.starts_with("https://auth.test/"), stalls) {
+            (true, true) => Reply::status(200).stall(&body, 3),
+            (true, false) => Reply::Hang,
+            _ => Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#),
+        });
+        let remote = builder(&script).limits(limits(|limits| limits.request_tries = 1)).build().unwrap();
+        let started = Instant::now();
+        let error = remote.manifest(&repo(), &tag("v1")).await.unwrap_err();
+        assert_eq!((error.kind(), started.elapsed()), (ErrorKind::Timeout, Limits::default().first_byte), "{error}");
+    }
+}
+
+/// Where all places of a token server's host are taken, that is what is said.
+#[tokio::test(start_paused = true)]
+async fn no_room_at_a_token_server_is_called_so() {
+    let script = Script::new(|seen, _| match (seen.url.contains("/token"), seen.url.contains("manifests")) {
+        (true, _) => Reply::ok(r#"{"token":"t"}"#),
+        (_, true) => {
+            Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/token",service="s""#)
+        }
+        _ => Reply::ok("blob"),
+    });
+    let throttle = Throttle::new(&limits(|limits| limits.connections = 1));
+    let make = |host| builder_for(host, &script).throttle(throttle.clone()).build().unwrap();
+    let (registry, beside) = (make("registry.test"), make("auth.test"));
+    let (repo, digest) = (repo(), Digest::of(b"blob"));
+    let _reader = beside.blob(&repo, &digest, ByteRange::Full).await.unwrap();
+    let error = registry.manifest(&repo, &tag("v1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    assert!(error.to_string().contains("connections = 1"), "{error}");
+}
+
 /// Answers that nobody reads hold their places; who finds none is told so, and not for ever.
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_not_read_are_bounded() {
