@@ -142,7 +142,8 @@ impl Transport {
             };
             let decision = self.decide(&outcome, request, attempt, &host);
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
-            request.doubted |= decision != Decision::Stop && !certainly_not_done(outcome.trouble());
+            request.undone = certainly_not_done(outcome.trouble());
+            request.doubted |= decision != Decision::Stop && !request.undone;
             match decision {
                 Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
                 Decision::Replace => attempt.replaced = true,

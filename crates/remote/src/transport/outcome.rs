@@ -73,7 +73,9 @@ impl Outcome {
         match kind {
             SendErrorKind::Closed => Self::Closed(error),
             SendErrorKind::Unsent => Self::Unsent(error),
-            SendErrorKind::Connect | SendErrorKind::Refused => Self::Unreached(error),
+            SendErrorKind::Connect | SendErrorKind::Refused | SendErrorKind::ConnectTimeout | SendErrorKind::Proxy => {
+                Self::Unreached(error)
+            }
             SendErrorKind::Resolve => Self::Nowhere(error),
             _ => Self::Failed(error),
         }
