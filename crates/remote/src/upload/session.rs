@@ -9,6 +9,7 @@ use gantri_spec::{Algorithm, Digest, RepositoryName};
 use http::Method;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RANGE};
 
+use crate::http::Destination;
 use crate::http::policy::{Admitted, Purpose, Speaker};
 use crate::manifest::{DIGEST_HEADER, confirm};
 use crate::remote::{Remote, header};
@@ -16,6 +17,10 @@ use crate::transport::{Attempt, Payload, Replay, Request, Response};
 
 const LEAST_CHUNK: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// What marks a session that was written down as one of [`Destination::Outside`] (A7): a fragment, which is never sent and
+/// which no URL has that was admitted.
+const OUTSIDE: &str = "outside";
 
 /// Where an upload goes on.
 #[derive(Debug)]
@@ -88,7 +93,8 @@ impl Session {
     /// `Protocol` if it leads where this registry may not lead.
     pub(super) fn read_back(remote: &Remote, repo: &RepositoryName, session: &UploadSession) -> Result<Self> {
         let base = remote.request(&Endpoint::Ping, "").url().clone();
-        let at = remote.admit(Purpose::Upload, Speaker { url: &base, outside: false }, &session.id)?;
+        let outside = session.id.split_once('#').is_some_and(|(_, mark)| mark == OUTSIDE);
+        let at = remote.admit(Purpose::Upload, Speaker { url: &base, outside }, &session.id)?;
         let session = Self::at(remote, repo, at);
         session.written_down.store(true, Ordering::Relaxed);
         Ok(session)
@@ -113,7 +119,9 @@ impl Session {
     /// To be written down: whoever does so may come back to it, so it is not cancelled when work on it is dropped.
     pub(super) fn write_down(&self, offset: u64, algorithm: Algorithm) -> UploadSession {
         self.written_down.store(true, Ordering::Relaxed);
-        UploadSession::new(self.at.url.as_str(), offset, algorithm)
+        let mut url = self.at.url.clone();
+        url.set_fragment((self.at.destination == Destination::Outside).then_some(OUTSIDE));
+        UploadSession::new(url, offset, algorithm)
     }
 
     /// What errors call it.
