@@ -61,6 +61,9 @@ struct Asker {
     known: bool,
 }
 
+/// A request goes on with so many credentials at the most, each of them got by another request while it waited.
+const MANY_ROUNDS: usize = 8;
+
 /// Credentials of so many repositories are kept; more are looked up again.
 const MANY_REPOSITORIES: usize = 256;
 
@@ -153,6 +156,7 @@ impl Authorizer {
         spent: Option<&Secret>,
     ) -> Result<Option<HeaderValue>> {
         let mut asker = self.asker(demand, self.within(scope)).await?;
+        let (mut rounds, mut is_new) = (1, !asker.known);
         loop {
             let (realm, service) = match (demand, &asker.credential) {
                 (_, Credential::Bearer(token)) => return bearer(token).map(Some),
@@ -167,18 +171,20 @@ impl Authorizer {
                 Ok(token) => return bearer(&token.value).map(Some),
                 Err(error) => error,
             };
-            if error.kind() == ErrorKind::Unauthorized {
-                self.forget(&asker);
-            }
-            if error.kind() != ErrorKind::Unauthorized || !asker.known {
+            if error.kind() != ErrorKind::Unauthorized {
                 return Err(error);
             }
-            // Whoever provides it may know another one by now.
+            self.forget(&asker);
+            // Another request may have got another one by now; whoever provides it may know one, and is asked once.
+            let is_kept = self.with(|state| state.find(asker.within.as_ref()).is_some());
+            if rounds == MANY_ROUNDS || (is_new && !is_kept) {
+                return Err(error);
+            }
             let again = self.asker(demand, asker.within).await?;
             if again.credential == asker.credential {
                 return Err(error);
             }
-            asker = Asker { known: false, ..again };
+            (rounds, is_new, asker) = (rounds + 1, is_new || !again.known, again);
         }
     }
 

@@ -112,6 +112,33 @@ async fn a_renewed_identity_token_replaces_the_old_one() {
     assert!(both.iter().all(Result::is_ok), "{both:?}");
 }
 
+/// The same for the very first requests: whose identity was replaced while it was on the way goes on with the new one.
+#[tokio::test]
+async fn a_renewed_identity_token_serves_those_that_came_too_late() {
+    let current = Mutex::new(0_usize);
+    let script = Script::new(move |seen, _| match (is_token(seen), seen.authorization()) {
+        (true, _) if seen.name() == "POST" => {
+            let mut current = current.lock().unwrap();
+            let held =
+                format!("refresh_token=canary{}", if *current == 0 { String::new() } else { current.to_string() });
+            if seen.body.ends_with(held.as_bytes()) {
+                *current += 1;
+                let name = *current;
+                Reply::ok(format!(r#"{{"access_token":"t{name}","refresh_token":"canary{name}"}}"#))
+            } else {
+                Reply::status(401)
+            }
+        }
+        (true, _) => Reply::status(401),
+        (false, Some(_)) => manifest(),
+        (false, None) => challenge("repository:a/b:pull"),
+    });
+    let remote = exchanged(&script);
+    let (repos, v1) = (["a/1", "a/2", "a/3"].map(|repo| repo.parse::<RepositoryName>().unwrap()), tag("v1"));
+    let all = join_all(repos.iter().map(|repo| remote.manifest(repo, &v1))).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+}
+
 /// G41: some servers read only the first scope: what is needed stands there.
 #[tokio::test]
 async fn the_scope_that_is_needed_stands_first() {
