@@ -195,12 +195,16 @@ struct Helper {
     asked: AtomicUsize,
     /// Always the same one.
     stubborn: bool,
+    takes: Duration,
 }
 
 #[async_trait]
 impl Credentials for Helper {
     async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.takes > Duration::ZERO {
+            tokio::time::sleep(self.takes).await;
+        }
         Ok(Credential::basic("me", if self.stubborn { "p0".to_owned() } else { format!("p{asked}") }))
     }
 }
@@ -250,6 +254,33 @@ async fn a_password_that_is_looked_up_again_serves_all_who_waited() {
     let answers = join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert_eq!((helper.asked.load(Ordering::SeqCst), exchanges(&script).len()), (2, 3), "{:?}", script.lines());
+}
+
+/// Many requests whose password has expired on the way ask for another one together.
+#[tokio::test(start_paused = true)]
+async fn an_expired_password_is_looked_up_once_for_all() {
+    let script = Script::new(|seen, before| match (before, seen.authorization()) {
+        (0, _) => Reply::status(401).header("www-authenticate", "Basic realm=\"ecr\""),
+        (1, Some(P0)) | (_, Some(P1)) => manifest(),
+        _ => Reply::status(403).body("Your authorization token has expired."),
+    });
+    let helper = Arc::new(Helper { takes: Duration::from_millis(100), ..Helper::default() });
+    let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
+    let (repo, v1) = (repo(), tag("v1"));
+    remote.manifest(&repo, &v1).await.unwrap();
+    let answers = join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(helper.asked.load(Ordering::SeqCst), 2);
+    // The same at the very start.
+    let helper = Arc::new(Helper { takes: Duration::from_millis(100), ..Helper::default() });
+    let script = Script::new(|seen, _| match seen.authorization() {
+        Some(_) => manifest(),
+        None => Reply::status(401).header("www-authenticate", "Basic realm=\"ecr\""),
+    });
+    let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
+    let answers = join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(helper.asked.load(Ordering::SeqCst), 1);
 }
 
 /// ECR says with a 403, and no challenge, that a password has expired: it is looked up once more, and the request sent once
