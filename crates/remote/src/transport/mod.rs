@@ -183,7 +183,7 @@ impl Transport {
         }
     }
 
-    /// The same, as long as the other side asked for if it did; `false` if that is longer than anybody waits (H8).
+    /// The same, and as long as the other side asked for if it did; `false` if that is longer than anybody waits (H8).
     pub(crate) async fn rest_after(&self, error: &Error, tries: u32) -> bool {
         let Retry::After(pause) = error.retry() else {
             self.rest(tries).await;
@@ -193,7 +193,7 @@ impl Transport {
             return false;
         }
         let host = self.throttle.host(&self.supplier.origin);
-        if let Decision::Hold(pause) = host.spend(|wait| Decision::Hold(pause.max(wait))) {
+        if let Decision::Hold(pause) = host.spend(|wait| Decision::Hold(pause.max(wait.min(self.limits.retry_total)))) {
             self.notes.waiting(host.name(), pause);
             host.hold(pause);
         }

@@ -275,6 +275,40 @@ async fn no_room_at_a_token_server_is_called_so() {
     assert!(error.to_string().contains("connections = 1"), "{error}");
 }
 
+/// H25: however many uploads have spent the tries of a host, its gate is closed for no longer than anybody waits.
+#[tokio::test(start_paused = true)]
+async fn no_gate_is_closed_for_longer_than_anybody_waits() {
+    let patched = AtomicUsize::new(0);
+    let script = Script::new(move |seen, _| match seen.name() {
+        "HEAD" => Reply::status(404),
+        "POST" => Reply::status(202).header("location", "/u"),
+        "GET" => Reply::status(204).header("range", "0--1"),
+        _ if patched.fetch_add(1, Ordering::SeqCst) < 250 => Reply::status(503),
+        _ => Reply::status(503).header("retry-after", "1"),
+    });
+    let pauses = Arc::new(Pauses::default());
+    let small = limits(|limits| (limits.monolithic_put, limits.retry_budget) = (1, 0));
+    let remote = builder(&script).limits(small).observer(Arc::clone(&pauses) as Arc<dyn Observer>).build().unwrap();
+    let (repo, blob) = (repo(), Descriptor::of(MediaType::OCTET_STREAM, &[0; 8 << 10]));
+    let put = || remote.put_blob(&repo, &blob, BlobBody::bytes(vec![0; 8 << 10]));
+    let outcomes = join_all((0..300).map(|_| put())).await;
+    assert!(outcomes.iter().all(Result::is_err));
+    let longest = pauses.0.lock().unwrap().iter().max().copied();
+    assert_eq!(longest, Some(Limits::default().retry_total));
+}
+
+/// The pauses that were told.
+#[derive(Debug, Default)]
+struct Pauses(Mutex<Vec<Duration>>);
+
+impl Observer for Pauses {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Waiting { pause, .. } = event {
+            self.0.lock().unwrap().push(*pause);
+        }
+    }
+}
+
 /// Answers that nobody reads hold their places; who finds none is told so, and not for ever.
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_not_read_are_bounded() {
