@@ -121,9 +121,11 @@ impl Transport {
                     request.trail = self.follow(request, &to)?;
                     continue;
                 }
-                Outcome::Challenge(challenges, refusal)
+                Outcome::Challenge(challenges, mut refusal)
                     if attempt.may_authorize() && request.body_can_be_sent_again() =>
                 {
+                    // What it takes may have to be got at the same host, by many at once.
+                    refusal.set_aside(self.limits.error_body).await;
                     match self.let_in(&challenges, refusal.head.status, &request.scope, authorization.as_ref()).await {
                         Ok(Learned::Something) => {
                             attempt.authorizations += 1;

@@ -275,6 +275,21 @@ async fn no_room_at_a_token_server_is_called_so() {
     assert!(error.to_string().contains("connections = 1"), "{error}");
 }
 
+/// Refusals that are to be met hold no place: the token may be got at the same host.
+#[tokio::test(start_paused = true)]
+async fn a_challenge_leaves_room_for_the_token_that_meets_it() {
+    let script = Script::new(|seen, _| match (seen.url.contains("/token"), seen.authorization()) {
+        (true, _) => Reply::ok(r#"{"token":"t"}"#),
+        (_, Some(_)) => manifest(),
+        _ => Reply::status(401)
+            .header("www-authenticate", r#"Bearer realm="https://registry.test/token",service="s""#)
+            .body("who are you?"),
+    });
+    let remote = builder(&script).limits(limits(|limits| limits.connections = 16)).build().unwrap();
+    let outcomes = herd(&remote).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
 /// H25: however many uploads have spent the tries of a host, its gate is closed for no longer than anybody waits.
 #[tokio::test(start_paused = true)]
 async fn no_gate_is_closed_for_longer_than_anybody_waits() {
