@@ -264,12 +264,12 @@ impl Authorizer {
     /// somebody has got another one meanwhile.
     fn forget_refused(&self, demand: &Demand, within: Option<&RepositoryName>, spent: &HeaderValue) {
         self.with(|state| {
-            let sent = match (demand, state.find(within)) {
+            let yields = match (demand, state.find(within)) {
                 (Demand::Basic, Some(Credential::Basic { username, password })) => basic(&username, &password).ok(),
                 (_, Some(Credential::Bearer(token))) => bearer(&token).ok(),
                 _ => None,
             };
-            if sent.as_ref() == Some(spent) {
+            if yields.as_ref() == Some(spent) {
                 state.credentials.remove(&within.cloned());
             }
         });

@@ -228,8 +228,8 @@ async fn a_token_server_has_its_time_from_when_it_is_asked() {
         (false, _) => manifest(),
     });
     let throttle = Throttle::new(&Limits::default());
-    let once = || builder(&script).throttle(throttle.clone()).limits(limits(|limits| limits.request_tries = 1));
-    let (one, other) = (once().build().unwrap(), once().build().unwrap());
+    let make = || builder(&script).throttle(throttle.clone()).limits(limits(|limits| limits.request_tries = 1));
+    let (one, other) = (make().build().unwrap(), make().build().unwrap());
     let (repo, v1) = (repo(), tag("v1"));
     assert_eq!(one.manifest(&repo, &v1).await.unwrap_err().kind(), ErrorKind::RateLimited);
     let started = Instant::now();
