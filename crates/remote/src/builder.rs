@@ -267,7 +267,7 @@ impl RemoteBuilder {
             Arc::clone(&supplier),
             self.plain_http,
             self.credentials,
-            Arc::new(Paced::new(Arc::clone(&http), throttle.clone(), Arc::clone(&limits))),
+            Paced::new(Arc::clone(&http), throttle.clone(), Arc::clone(&limits), Arc::clone(&self.observer)),
             Arc::clone(&limits),
             user_agent.clone(),
         );

@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use crate::habits::Shown;
 use crate::manifest::confirm;
 use crate::remote::Remote;
-use crate::transport::{Attempt, Replay, Response};
+use crate::transport::{Attempt, Replay, Request, Response};
 
 const SUBJECT_HEADER: HeaderName = HeaderName::from_static("oci-subject");
 const TAG_HEADER: HeaderName = HeaderName::from_static("oci-tag");
@@ -124,11 +124,9 @@ impl Remote {
 
     /// Whether this is about the way there and back, and not about the manifest. Where no connection could be made there was
     /// no way there, and a 429 was sent back as often as is decent already (H25).
-    fn may_have_arrived(&self, error: &Error) -> bool {
+    fn may_have_arrived(&self, request: &Request, error: &Error) -> bool {
         let is_passing = error.status().is_none_or(|status| self.transport().is_passing(status));
-        error.retry() != Retry::Never
-            && is_passing
-            && !matches!(error.kind(), ErrorKind::Connect | ErrorKind::RateLimited)
+        error.retry() != Retry::Never && is_passing && !request.is_undone() && error.kind() != ErrorKind::RateLimited
     }
 
     /// One `PUT`; what it is called afterwards must be what was sent (H19). If its answer is lost, the registry is asked
@@ -154,7 +152,9 @@ impl Remote {
         loop {
             let error = match self.transport().send(&mut request).await {
                 Ok(response) => return Answer::of(&response, manifest).map_err(|error| error.during(&what)),
-                Err(error) if !self.may_have_arrived(&error) => return Err(too_large(error, manifest, &what)),
+                Err(error) if !self.may_have_arrived(&request, &error) => {
+                    return Err(too_large(error, manifest, &what));
+                }
                 Err(error) => error,
             };
             match self.resolve_manifest_within(repo, &at, &mut looks).await {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Error, Result};
@@ -32,6 +33,8 @@ struct Slot {
     token: Mutex<Option<Token>>,
     /// Held while an exchange is under way; how the last one failed, if it did.
     turn: tokio::sync::Mutex<Option<Failure>>,
+    /// How many have failed.
+    failures: AtomicU64,
 }
 
 /// A failed exchange, for all who waited for it.
@@ -64,13 +67,15 @@ impl TokenCache {
         F: Future<Output = Result<Token>>,
     {
         let slot = self.slot(key);
-        let waited = slot.turn.try_lock().is_err();
+        let failures = || slot.failures.load(Ordering::Relaxed);
+        let before = failures();
         let mut failure = slot.turn.lock().await;
         if let Some(token) = slot.fresh().filter(|token| Some(&token.value) != spent) {
             return Ok(token);
         }
-        // Whoever had to wait for a turn that failed would only fail again.
-        if let (true, Some(failure)) = (waited, &*failure) {
+        // Whoever waited for a turn that failed would only fail again; whoever came after that, perhaps with something
+        // better, would not.
+        if let (true, Some(failure)) = (failures() != before, &*failure) {
             return Err(failure.told());
         }
         // Until this turn is over it has not failed: dropped half-way, it leaves no verdict to the next.
@@ -82,6 +87,7 @@ impl TokenCache {
             }
             Err(error) => {
                 slot.keep(None);
+                slot.failures.fetch_add(1, Ordering::Relaxed);
                 Err(failure.insert(Failure(Arc::new(error))).told())
             }
         }

@@ -9,6 +9,7 @@ mod credentials;
 mod token;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
@@ -21,9 +22,9 @@ use self::cache::{Key, TokenCache};
 pub use self::credentials::{Credential, Credentials, Secret};
 use self::token::{Exchange, Token, Wish, basic, bearer};
 use crate::builder::PlainHttp;
-use crate::http::HttpClient;
 use crate::http::policy::{AddressClass, Admitted, Supplier, literal_class};
 use crate::http::url::{Redacted, same_host_and_port};
+use crate::transport::Paced;
 
 /// Knows how to be let in at one registry.
 #[derive(Debug)]
@@ -35,6 +36,9 @@ pub(crate) struct Authorizer {
     exchange: Exchange,
     tokens: TokenCache,
     state: Mutex<State>,
+    /// Held while a credential is looked up.
+    lookup: tokio::sync::Mutex<()>,
+    failed_lookups: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +65,9 @@ struct Asker {
     known: bool,
 }
 
+/// A request goes on with so many credentials at the most, each of them got by another request while it waited.
+const MANY_ROUNDS: usize = 8;
+
 /// Credentials of so many repositories are kept; more are looked up again.
 const MANY_REPOSITORIES: usize = 256;
 
@@ -77,13 +84,14 @@ impl Authorizer {
         supplier: Arc<Supplier>,
         plain_http: PlainHttp,
         credentials: Arc<dyn Credentials>,
-        http: Arc<dyn HttpClient>,
+        http: Paced,
         limits: Arc<Limits>,
         user_agent: HeaderValue,
     ) -> Self {
         let exchange = Exchange { http, limits, supplier: Arc::clone(&supplier), user_agent };
         let (tokens, state) = (TokenCache::default(), Mutex::default());
-        Self { host, supplier, plain_http, credentials, exchange, tokens, state }
+        let (lookup, failed_lookups) = (tokio::sync::Mutex::default(), AtomicU64::default());
+        Self { host, supplier, plain_http, credentials, exchange, tokens, state, lookup, failed_lookups }
     }
 
     /// Whether the registry has asked who we are.
@@ -132,8 +140,8 @@ impl Authorizer {
         spent: Option<&HeaderValue>,
     ) -> Result<Learned> {
         let within = self.within(scope);
-        if spent.is_some() && !self.exchanges(demand, within.as_ref()) {
-            self.forget_credential(within.as_ref());
+        if let Some(spent) = spent {
+            self.forget_refused(demand, within.as_ref(), spent);
         }
         let token = spent.and_then(spent_token);
         if let Some(token) = &token {
@@ -153,6 +161,7 @@ impl Authorizer {
         spent: Option<&Secret>,
     ) -> Result<Option<HeaderValue>> {
         let mut asker = self.asker(demand, self.within(scope)).await?;
+        let (mut rounds, mut is_new) = (1, !asker.known);
         loop {
             let (realm, service) = match (demand, &asker.credential) {
                 (_, Credential::Bearer(token)) => return bearer(token).map(Some),
@@ -167,18 +176,20 @@ impl Authorizer {
                 Ok(token) => return bearer(&token.value).map(Some),
                 Err(error) => error,
             };
-            if error.kind() == ErrorKind::Unauthorized {
-                self.forget(&asker);
-            }
-            if error.kind() != ErrorKind::Unauthorized || !asker.known {
+            if error.kind() != ErrorKind::Unauthorized {
                 return Err(error);
             }
-            // Whoever provides it may know another one by now.
+            self.forget(&asker);
+            // Another request may have got another one by now; whoever provides it may know one, and is asked once.
+            let is_kept = self.with(|state| state.find(asker.within.as_ref()).is_some());
+            if rounds == MANY_ROUNDS || (is_new && !is_kept) {
+                return Err(error);
+            }
             let again = self.asker(demand, asker.within).await?;
             if again.credential == asker.credential {
                 return Err(error);
             }
-            asker = Asker { known: false, ..again };
+            (rounds, is_new, asker) = (rounds + 1, is_new || !again.known, again);
         }
     }
 
@@ -235,12 +246,6 @@ impl Authorizer {
         Ok(None)
     }
 
-    /// Whether what was refused was a token of ours, and not the credential itself.
-    fn exchanges(&self, demand: &Demand, within: Option<&RepositoryName>) -> bool {
-        let is_token = |state: &mut State| matches!(state.find(within), Some(Credential::Bearer(_)));
-        matches!(demand, Demand::Bearer { .. }) && !self.with(is_token)
-    }
-
     /// The repository that a credential is looked up for.
     fn within(&self, scope: &Scope) -> Option<RepositoryName> {
         self.credentials.by_repository(&self.host).then(|| scope.target()).flatten()
@@ -255,12 +260,22 @@ impl Authorizer {
         });
     }
 
-    /// What was refused may have been renewed by whoever provides it: ask again next time.
-    fn forget_credential(&self, within: Option<&RepositoryName>) {
-        self.with(|state| state.credentials.remove(&within.cloned()));
+    /// A credential that was refused as it is may have been renewed by whoever provides it: ask again next time, unless
+    /// somebody has got another one meanwhile.
+    fn forget_refused(&self, demand: &Demand, within: Option<&RepositoryName>, spent: &HeaderValue) {
+        self.with(|state| {
+            let yields = match (demand, state.find(within)) {
+                (Demand::Basic, Some(Credential::Basic { username, password })) => basic(&username, &password).ok(),
+                (_, Some(Credential::Bearer(token))) => bearer(&token).ok(),
+                _ => None,
+            };
+            if yields.as_ref() == Some(spent) {
+                state.credentials.remove(&within.cloned());
+            }
+        });
     }
 
-    /// The same, if nobody has got another one meanwhile.
+    /// The same for one that a token server refused.
     fn forget(&self, asker: &Asker) {
         self.with(|state| {
             if state.find(asker.within.as_ref()).as_ref() == Some(&asker.credential) {
@@ -280,10 +295,21 @@ impl Authorizer {
         Ok(asker)
     }
 
+    /// Asks whoever provides them, for one at a time: that may take a process of its own, and serves all who wait for it.
     async fn look_up(&self, within: Option<&RepositoryName>) -> Result<Credential> {
+        let failures = || self.failed_lookups.load(Ordering::Relaxed);
+        let before = failures();
+        let turn = self.lookup.lock().await;
+        if let Some(found) = self.with(|state| state.find(within)) {
+            return Ok(found);
+        }
+        // After one that failed nobody waits for another: each may take its time to fail.
+        let _turn = (failures() == before).then_some(turn);
         let looked_up = self.credentials.credential(&self.host, within).await;
-        let credential =
-            looked_up.map_err(|error| error.during(format_args!("credentials for {}", self.host.as_str())))?;
+        let credential = looked_up.map_err(|error| {
+            self.failed_lookups.fetch_add(1, Ordering::Relaxed);
+            error.during(format_args!("credentials for {}", self.host.as_str()))
+        })?;
         self.keep_credential(within.cloned(), credential.clone());
         Ok(credential)
     }

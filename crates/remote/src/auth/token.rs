@@ -16,15 +16,15 @@ use gantri_spec::wire::{ErrorBody, Scope};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::credentials::{Credential, Secret};
 use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
-use crate::http::{Body, Destination, HttpClient, failure};
-use crate::transport::{is_passing, retry_after};
+use crate::http::{Body, Destination};
+use crate::transport::{Paced, is_passing, retry_after};
 
 /// A token, and when it must no longer be used.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Token {
 /// Asks token servers.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    pub(super) http: Arc<dyn HttpClient>,
+    pub(super) http: Paced,
     pub(super) limits: Arc<Limits>,
     pub(super) supplier: Arc<Supplier>,
     pub(super) user_agent: HeaderValue,
@@ -146,21 +146,20 @@ impl Exchange {
         if form.method == Method::POST {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         }
-        let whole = async {
-            let answer = self.http.send(request).await.map_err(|error| failure::told(error, &at.url))?;
-            let (head, body) = answer.into_parts();
+        let (head, body) = self.http.send(&at.url, request).await?.into_parts();
+        let body = async {
             // A refusal stays one however long its page is: that is read as far as anybody wants to know.
-            let body = if head.status.is_success() {
+            Ok(if head.status.is_success() {
                 gather(body, self.limits.token_body).await?
             } else {
                 beginning(body, self.limits.token_body).await
-            };
-            Ok(Answered { status: head.status, headers: head.headers, body })
+            })
         };
-        match tokio::time::timeout(self.limits.first_byte, whole).await {
-            Ok(answered) => answered,
-            Err(_) => Err(Error::new(ErrorKind::Timeout, "no answer in time")),
-        }
+        let body = match timeout(self.limits.first_byte, body).await {
+            Ok(body) => body?,
+            Err(_) => return Err(Error::new(ErrorKind::Timeout, "answer not whole in time")),
+        };
+        Ok(Answered { status: head.status, headers: head.headers, body })
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn told(error: SendError, url: &Url) -> Error {
             (ErrorKind::Connect, Retry::Never, Some(hint))
         }
         SendErrorKind::Forbidden => (ErrorKind::Protocol, Retry::Never, None),
-        SendErrorKind::Timeout => (ErrorKind::Timeout, Retry::Backoff, None),
+        SendErrorKind::Timeout | SendErrorKind::ConnectTimeout => (ErrorKind::Timeout, Retry::Backoff, None),
         SendErrorKind::Closed | SendErrorKind::Unsent => (ErrorKind::Unavailable, Retry::Backoff, None),
         SendErrorKind::NotHttp => {
             (ErrorKind::NotARegistry, Retry::Never, Some(format!("check that {authority} is a registry, and its port")))
@@ -89,7 +89,7 @@ fn kind(error: &(dyn StdError + 'static), connecting: bool) -> SendErrorKind {
         kind = told_by(error).unwrap_or(kind);
         at = cause(error);
     }
-    kind
+    if connecting && kind == SendErrorKind::Timeout { SendErrorKind::ConnectTimeout } else { kind }
 }
 
 fn told_by(error: &(dyn StdError + 'static)) -> Option<SendErrorKind> {

@@ -91,8 +91,10 @@ pub enum SendErrorKind {
     PlainHttp,
     /// The address is one that the registry may not name (A7).
     Forbidden,
-    /// No answer, or no connection, in time.
+    /// No answer in time.
     Timeout,
+    /// No connection in time: nothing was sent.
+    ConnectTimeout,
     /// The connection ended before the answer began.
     Closed,
     /// The connection ended, or turned the request away, before it was taken: whatever the request is, it was not acted
@@ -100,7 +102,8 @@ pub enum SendErrorKind {
     Unsent,
     /// The answer is not HTTP.
     NotHttp,
-    /// A proxy on the way could not be reached, broke off, or can't reach the host; it may be otherwise the next time.
+    /// A proxy on the way could not be reached, broke off, or can't reach the host, before anything was sent; it may be
+    /// otherwise the next time.
     Proxy,
     /// A proxy on the way does not let this through.
     ProxyDenied,
@@ -141,6 +144,7 @@ impl fmt::Display for SendError {
             SendErrorKind::PlainHttp => "the server does not speak tls",
             SendErrorKind::Forbidden => "address refused: a registry may not lead there",
             SendErrorKind::Timeout => "no answer in time",
+            SendErrorKind::ConnectTimeout => "no connection in time",
             SendErrorKind::Closed => "connection closed before an answer",
             SendErrorKind::Unsent => "connection closed before the request was taken",
             SendErrorKind::NotHttp => "the answer is not http",

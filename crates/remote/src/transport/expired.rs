@@ -20,8 +20,6 @@ pub(super) async fn is_told(
         // more is sent.
         return sent.to_str().is_ok_and(|sent| sent.starts_with("Basic "));
     }
-    let body = answer.beginning(limits.error_body).await;
-    let told = String::from_utf8_lossy(&body).to_ascii_lowercase().contains("token has expired");
-    answer.body = Box::pin(futures_util::stream::iter([Ok(body)]));
-    told
+    let body = answer.set_aside(limits.error_body).await;
+    String::from_utf8_lossy(&body).to_ascii_lowercase().contains("token has expired")
 }

@@ -121,9 +121,11 @@ impl Transport {
                     request.trail = self.follow(request, &to)?;
                     continue;
                 }
-                Outcome::Challenge(challenges, refusal)
+                Outcome::Challenge(challenges, mut refusal)
                     if attempt.may_authorize() && request.body_can_be_sent_again() =>
                 {
+                    // What it takes may have to be got at the same host, by many at once.
+                    refusal.set_aside(self.limits.error_body).await;
                     match self.let_in(&challenges, refusal.head.status, &request.scope, authorization.as_ref()).await {
                         Ok(Learned::Something) => {
                             attempt.authorizations += 1;
@@ -142,7 +144,8 @@ impl Transport {
             };
             let decision = self.decide(&outcome, request, attempt, &host);
             tracing::debug!(request = request.what(), tries = attempt.tries, ?decision, "request failed");
-            request.doubted |= decision != Decision::Stop && !certainly_not_done(outcome.trouble());
+            request.undone = certainly_not_done(outcome.trouble());
+            request.doubted |= decision != Decision::Stop && !request.undone;
             match decision {
                 Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
                 Decision::Replace => attempt.replaced = true,
@@ -182,7 +185,7 @@ impl Transport {
         }
     }
 
-    /// The same, as long as the other side asked for if it did; `false` if that is longer than anybody waits (H8).
+    /// The same, and as long as the other side asked for if it did; `false` if that is longer than anybody waits (H8).
     pub(crate) async fn rest_after(&self, error: &Error, tries: u32) -> bool {
         let Retry::After(pause) = error.retry() else {
             self.rest(tries).await;
@@ -192,7 +195,7 @@ impl Transport {
             return false;
         }
         let host = self.throttle.host(&self.supplier.origin);
-        if let Decision::Hold(pause) = host.spend(|wait| Decision::Hold(pause.max(wait))) {
+        if let Decision::Hold(pause) = host.spend(|wait| Decision::Hold(pause.max(wait.min(self.limits.retry_total)))) {
             self.notes.waiting(host.name(), pause);
             host.hold(pause);
         }

@@ -15,6 +15,14 @@ use super::quota::RateLimit;
 /// A pause shorter than this is not worth a word.
 const WORTH_A_WORD: Duration = Duration::from_secs(2);
 
+/// Says that a host is left alone for a while.
+pub(super) fn waiting(observer: &dyn Observer, host: &str, pause: Duration) {
+    tracing::debug!(host, ?pause, "asked to wait");
+    if pause >= WORTH_A_WORD {
+        observer.event(&Event::Waiting { host, pause });
+    }
+}
+
 /// What one registry has said so far.
 #[derive(Debug)]
 pub(super) struct Notes {
@@ -52,10 +60,7 @@ impl Notes {
 
     /// Says that the host is left alone for a while.
     pub(super) fn waiting(&self, host: &str, pause: Duration) {
-        tracing::debug!(host, ?pause, "asked to wait");
-        if pause >= WORTH_A_WORD {
-            self.observer.event(&Event::Waiting { host, pause });
-        }
+        waiting(&*self.observer, host, pause);
     }
 
     pub(super) fn rate_limit(&self) -> Option<RateLimit> {

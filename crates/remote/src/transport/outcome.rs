@@ -73,7 +73,9 @@ impl Outcome {
         match kind {
             SendErrorKind::Closed => Self::Closed(error),
             SendErrorKind::Unsent => Self::Unsent(error),
-            SendErrorKind::Connect | SendErrorKind::Refused => Self::Unreached(error),
+            SendErrorKind::Connect | SendErrorKind::Refused | SendErrorKind::ConnectTimeout | SendErrorKind::Proxy => {
+                Self::Unreached(error)
+            }
             SendErrorKind::Resolve => Self::Nowhere(error),
             _ => Self::Failed(error),
         }
@@ -97,15 +99,18 @@ impl Outcome {
 }
 
 /// How long the other side asks to wait: seconds or a date (H8). Junk and negative numbers are no answer; a date that has
-/// passed is now.
+/// passed is now. Nobody's clock has to hold more than a hundred years.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
     let value = text(headers, &RETRY_AFTER)?.trim();
-    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+    let said = if value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a number holds is still a number: a very long time.
-        return (!value.is_empty()).then(|| Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
-    }
-    let until = httpdate::parse_http_date(value).ok()?;
-    Some(until.duration_since(now).unwrap_or(Duration::ZERO))
+        (!value.is_empty()).then(|| Duration::from_secs(value.parse().unwrap_or(u64::MAX)))?
+    } else {
+        let until = httpdate::parse_http_date(value).ok()?;
+        until.duration_since(now).unwrap_or(Duration::ZERO)
+    };
+    Some(said.min(LONGEST))
 }
 
 /// A header's value, if it is there and is text.

@@ -26,7 +26,8 @@ impl Trail {
     /// The first step, where the request is meant to go.
     pub(crate) fn at(home: &Admitted) -> Self {
         let at_home = home.destination == Destination::Registry;
-        Self { url: home.url.clone(), destination: home.destination, at_home, outside: false, hops: 0 }
+        let outside = home.destination == Destination::Outside;
+        Self { url: home.url.clone(), destination: home.destination, at_home, outside, hops: 0 }
     }
 
     /// Takes note of who answered.

@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pub(super) replay: Replay,
     /// Whether a try of it failed that may have had its effect.
     pub(super) doubted: bool,
+    /// Whether the last try of it certainly had none.
+    pub(super) undone: bool,
     /// What a 404 without a code means here.
     pub(super) absent: ErrorKind,
     /// What is asked for, as errors call it: `manifest ghcr.io/a/b:v1`.
@@ -106,6 +108,7 @@ impl Request {
             scope,
             replay,
             doubted: false,
+            undone: false,
             absent: ErrorKind::RepositoryUnknown,
             what: what.into(),
         }
@@ -151,6 +154,11 @@ impl Request {
     /// Whether it may have been done by a try whose answer was lost.
     pub(crate) fn may_have_been_done(&self) -> bool {
         self.doubted
+    }
+
+    /// Whether it failed at last without any effect, for certain.
+    pub(crate) fn is_undone(&self) -> bool {
+        self.undone
     }
 
     /// Where it is meant to go.

@@ -103,6 +103,13 @@ impl Response {
         gathered.freeze()
     }
 
+    /// Keeps the beginning of the body in place of the body: the answer is at its end, and holds no place at its host.
+    pub(super) async fn set_aside(&mut self, limit: u64) -> Bytes {
+        let body = self.beginning(limit).await;
+        self.body = Box::pin(futures_util::stream::iter([Ok(body.clone())]));
+        body
+    }
+
     /// The error for something that is no registry (M9).
     pub(crate) async fn not_a_registry(mut self, what: &str) -> Error {
         let body = self.beginning(4 * SHOWN as u64).await;

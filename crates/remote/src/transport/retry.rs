@@ -70,6 +70,11 @@ impl Attempt {
     /// A body broke off, which is a try that failed; the time counts from when the rest is asked for.
     pub(crate) fn broke_off(&mut self) {
         self.again();
+        self.asks_anew();
+    }
+
+    /// The time counts from the next request on; the tries go on counting.
+    pub(crate) fn asks_anew(&mut self) {
         self.started = None;
     }
 
@@ -138,7 +143,9 @@ pub(super) fn decide(
         Retry::After(_) | Retry::Never => Decision::Stop,
     };
     match decision {
-        Decision::Again(pause) | Decision::Hold(pause) if attempt.elapsed() + pause > limits.retry_total => {
+        Decision::Again(pause) | Decision::Hold(pause)
+            if attempt.elapsed().saturating_add(pause) > limits.retry_total =>
+        {
             Decision::Stop
         }
         decision => decision,

@@ -59,7 +59,7 @@ impl Kept {
     ) -> Option<(Session, Option<UploadRange>)> {
         let left = self.0.as_ref()?.session()?;
         let outcome = match Session::read_back(remote, repo, &left) {
-            Ok(mut session) => session.ask().await.map(|stands| (session, stands)),
+            Ok(mut session) => session.ask(1).await.map(|stands| (session, stands)),
             Err(error) => Err(error),
         };
         match outcome {

@@ -146,7 +146,7 @@ impl RemoteUpload {
     }
 
     async fn ask(&mut self) -> Event {
-        stands(self.session.ask().await, &mut self.last)
+        stands(self.session.ask(self.machine.worth()).await, &mut self.last)
     }
 
     async fn refused(&mut self, error: Error) -> Result<Event> {

@@ -198,7 +198,7 @@ impl<'a> Put<'a> {
 
     async fn ask(&mut self) -> Result<Event> {
         let Some(session) = &mut self.session else { return Err(no_session()) };
-        Ok(stands(session.ask().await, &mut self.last))
+        Ok(stands(session.ask(self.machine.worth()).await, &mut self.last))
     }
 
     /// What a failed step means. A body that has failed and will fail again is not the registry's fault.

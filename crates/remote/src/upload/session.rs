@@ -9,6 +9,7 @@ use gantri_spec::{Algorithm, Digest, RepositoryName};
 use http::Method;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RANGE};
 
+use crate::http::Destination;
 use crate::http::policy::{Admitted, Purpose, Speaker};
 use crate::manifest::{DIGEST_HEADER, confirm};
 use crate::remote::{Remote, header};
@@ -16,6 +17,10 @@ use crate::transport::{Attempt, Payload, Replay, Request, Response};
 
 const LEAST_CHUNK: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// What marks a session that was written down as one of [`Destination::Outside`] (A7): a fragment, which is never sent and
+/// which no URL has that was admitted.
+const OUTSIDE: &str = "outside";
 
 /// Where an upload goes on.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(super) struct Session {
     at: Admitted,
     /// What asking where it stands has been through since something was taken (H25).
     attempt: Attempt,
+    /// The most that the registry said it holds when that was worth another set of tries.
+    stood: u64,
     /// Whether somebody may come back to it.
     written_down: AtomicBool,
 }
@@ -86,7 +93,8 @@ impl Session {
     /// `Protocol` if it leads where this registry may not lead.
     pub(super) fn read_back(remote: &Remote, repo: &RepositoryName, session: &UploadSession) -> Result<Self> {
         let base = remote.request(&Endpoint::Ping, "").url().clone();
-        let at = remote.admit(Purpose::Upload, Speaker { url: &base, outside: false }, &session.id)?;
+        let outside = session.id.split_once('#').is_some_and(|(_, mark)| mark == OUTSIDE);
+        let at = remote.admit(Purpose::Upload, Speaker { url: &base, outside }, &session.id)?;
         let session = Self::at(remote, repo, at);
         session.written_down.store(true, Ordering::Relaxed);
         Ok(session)
@@ -95,7 +103,7 @@ impl Session {
     /// The session at a place that was admitted.
     pub(super) fn at(remote: &Remote, repo: &RepositoryName, at: Admitted) -> Self {
         let written_down = AtomicBool::new(false);
-        Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first(), written_down }
+        Self { remote: remote.clone(), repo: repo.clone(), at, attempt: Attempt::first(), stood: 0, written_down }
     }
 
     /// Where it goes on.
@@ -111,7 +119,9 @@ impl Session {
     /// To be written down: whoever does so may come back to it, so it is not cancelled when work on it is dropped.
     pub(super) fn write_down(&self, offset: u64, algorithm: Algorithm) -> UploadSession {
         self.written_down.store(true, Ordering::Relaxed);
-        UploadSession::new(self.at.url.as_str(), offset, algorithm)
+        let mut url = self.at.url.clone();
+        url.set_fragment((self.at.destination == Destination::Outside).then_some(OUTSIDE));
+        UploadSession::new(url, offset, algorithm)
     }
 
     /// What errors call it.
@@ -134,11 +144,20 @@ impl Session {
     }
 
     /// Asks where the upload stands (end-13). What can't be understood is not said.
-    pub(super) async fn ask(&mut self) -> Result<Option<UploadRange>> {
+    ///
+    /// The time counts from each question on, for what was sent since the last one is none of its waiting. The tries count
+    /// anew once the registry holds so much more that it is `worth` it.
+    pub(super) async fn ask(&mut self, worth: u64) -> Result<Option<UploadRange>> {
+        self.attempt.asks_anew();
         let mut request = self.request(Method::GET, self.at.clone());
         let response = self.remote.transport().send_within(&mut request, &mut self.attempt).await?;
         self.relocate(&response)?;
-        Ok(response.text(&RANGE).and_then(|text| text.parse().ok()))
+        let said: Option<UploadRange> = response.text(&RANGE).and_then(|text| text.parse().ok());
+        let stands = said.filter(|said| !said.may_be_empty()).map_or(0, |said| said.end);
+        if stands.saturating_sub(self.stood) >= worth {
+            (self.attempt, self.stood) = (Attempt::first(), stands);
+        }
+        Ok(said)
     }
 
     /// Ends the upload (end-6), with the bytes that are left. A refused digest ends it too.

@@ -243,6 +243,12 @@ impl Machine {
         self.stalls
     }
 
+    /// So many bytes between two failures are progress: a registry that takes a byte a step would else be sent as many steps
+    /// as the blob has bytes.
+    pub(crate) fn worth(&self) -> u64 {
+        (self.goal / PROGRESS).clamp(1, PROGRESS_BYTES)
+    }
+
     /// The largest chunk that this registry takes, if it has refused larger ones.
     pub(crate) fn learned(&self) -> Option<u64> {
         self.chunks.learned()
@@ -334,10 +340,9 @@ impl Machine {
         self.state = State::Ready { offset };
     }
 
-    /// Counts a step that failed. What came between two of them has to be worth it: a registry that takes a byte a step would
-    /// else be sent as many steps as the blob has bytes.
+    /// Counts a step that failed, anew if what came since the last one was worth it.
     fn stall(&mut self) -> Result<(), Stop> {
-        let worth = (self.goal / PROGRESS).clamp(1, PROGRESS_BYTES);
+        let worth = self.worth();
         if self.best.saturating_sub(self.stalled_at) >= worth {
             self.stalls = 0;
         }

@@ -112,6 +112,33 @@ async fn a_renewed_identity_token_replaces_the_old_one() {
     assert!(both.iter().all(Result::is_ok), "{both:?}");
 }
 
+/// The same for the very first requests: whose identity was replaced while it was on the way goes on with the new one.
+#[tokio::test]
+async fn a_renewed_identity_token_serves_those_that_came_too_late() {
+    let current = Mutex::new(0_usize);
+    let script = Script::new(move |seen, _| match (is_token(seen), seen.authorization()) {
+        (true, _) if seen.name() == "POST" => {
+            let mut current = current.lock().unwrap();
+            let held =
+                format!("refresh_token=canary{}", if *current == 0 { String::new() } else { current.to_string() });
+            if seen.body.ends_with(held.as_bytes()) {
+                *current += 1;
+                let name = *current;
+                Reply::ok(format!(r#"{{"access_token":"t{name}","refresh_token":"canary{name}"}}"#))
+            } else {
+                Reply::status(401)
+            }
+        }
+        (true, _) => Reply::status(401),
+        (false, Some(_)) => manifest(),
+        (false, None) => challenge("repository:a/b:pull"),
+    });
+    let remote = exchanged(&script);
+    let (repos, v1) = (["a/1", "a/2", "a/3"].map(|repo| repo.parse::<RepositoryName>().unwrap()), tag("v1"));
+    let all = join_all(repos.iter().map(|repo| remote.manifest(repo, &v1))).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+}
+
 /// G41: some servers read only the first scope: what is needed stands there.
 #[tokio::test]
 async fn the_scope_that_is_needed_stands_first() {
@@ -168,12 +195,16 @@ struct Helper {
     asked: AtomicUsize,
     /// Always the same one.
     stubborn: bool,
+    takes: Duration,
 }
 
 #[async_trait]
 impl Credentials for Helper {
     async fn credential(&self, _host: &Host, _repository: Option<&RepositoryName>) -> Result<Credential> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.takes > Duration::ZERO {
+            tokio::time::sleep(self.takes).await;
+        }
         Ok(Credential::basic("me", if self.stubborn { "p0".to_owned() } else { format!("p{asked}") }))
     }
 }
@@ -202,6 +233,54 @@ async fn a_password_that_the_token_server_takes_no_longer_is_looked_up_again() {
         // What is the same is not sent again.
         assert_eq!(exchanges(&script).len(), if stubborn { 2 } else { 3 });
     }
+}
+
+/// The same for many at once, all of whom wait for the exchange that fails: the new password is sent, once, for all.
+#[tokio::test(start_paused = true)]
+async fn a_password_that_is_looked_up_again_serves_all_who_waited() {
+    let script = Script::new(|seen, before| match (is_token(seen), seen.authorization()) {
+        (true, Some(P0)) if before < 3 => Reply::ok(r#"{"token":"t0","expires_in":60}"#),
+        (true, Some(P1)) => token("t1"),
+        (true, _) => Reply::status(401),
+        (false, Some("Bearer t0")) if before < 3 => manifest(),
+        (false, Some("Bearer t1")) => manifest(),
+        (false, _) => challenge("repository:a/b:pull"),
+    });
+    let helper = Arc::new(Helper::default());
+    let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
+    let (repo, v1) = (repo(), tag("v1"));
+    remote.manifest(&repo, &v1).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let answers = join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!((helper.asked.load(Ordering::SeqCst), exchanges(&script).len()), (2, 3), "{:?}", script.lines());
+}
+
+/// Many requests whose password has expired on the way ask for another one together.
+#[tokio::test(start_paused = true)]
+async fn an_expired_password_is_looked_up_once_for_all() {
+    let script = Script::new(|seen, before| match (before, seen.authorization()) {
+        (0, _) => Reply::status(401).header("www-authenticate", "Basic realm=\"ecr\""),
+        (1, Some(P0)) | (_, Some(P1)) => manifest(),
+        _ => Reply::status(403).body("Your authorization token has expired."),
+    });
+    let helper = Arc::new(Helper { takes: Duration::from_millis(100), ..Helper::default() });
+    let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
+    let (repo, v1) = (repo(), tag("v1"));
+    remote.manifest(&repo, &v1).await.unwrap();
+    let answers = join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(helper.asked.load(Ordering::SeqCst), 2);
+    // The same at the very start.
+    let helper = Arc::new(Helper { takes: Duration::from_millis(100), ..Helper::default() });
+    let script = Script::new(|seen, _| match seen.authorization() {
+        Some(_) => manifest(),
+        None => Reply::status(401).header("www-authenticate", "Basic realm=\"ecr\""),
+    });
+    let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
+    let answers = join_all((0..8).map(|_| remote.manifest(&repo, &v1))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(helper.asked.load(Ordering::SeqCst), 1);
 }
 
 /// ECR says with a 403, and no challenge, that a password has expired: it is looked up once more, and the request sent once

@@ -1,11 +1,15 @@
 //! Deleting: what real registries answer, and tags that are taken away alone.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gantri_core::{ErrorKind, Manage};
+use async_trait::async_trait;
+use gantri_core::{ErrorKind, Limits, Manage};
+use gantri_remote::{Connection, Dial, PlainHttp};
 use gantri_spec::{Descriptor, Digest, Index, MediaType, RawManifest, Tag};
 
+use crate::net::{Heads, Net};
 use crate::script::{HOST, Reply, Script, Seen, remote, repo};
 use crate::tiny::{Tiny, refusal};
 
@@ -52,6 +56,35 @@ async fn a_refusal_to_delete_is_typed() {
         let kind = if status == 404 && code.is_empty() { ErrorKind::BlobUnknown } else { kind };
         assert_eq!(error.kind(), kind, "{status} {code}");
     }
+}
+
+/// The way to a registry whose first connection never comes about.
+#[derive(Debug)]
+struct FirstHangs(Net, AtomicBool);
+
+#[async_trait]
+impl Dial for FirstHangs {
+    async fn dial(&self, to: SocketAddr) -> std::io::Result<Box<dyn Connection>> {
+        if self.1.swap(false, Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        self.0.dial(to).await
+    }
+}
+
+/// What could not even be asked for was not done: what is not there then never was (H18).
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_never_left_deleted_nothing() {
+    const ABSENT: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let heads = Heads::default();
+    let seen = heads.clone();
+    let net = Net::default().name("registry.test", &["192.0.2.1"]);
+    let net = net.host("192.0.2.1:80", move |socket| seen.clone().answer(socket, ABSENT));
+    let builder = net.builder("registry.test").plain_http(PlainHttp::Always).limits(Limits::default());
+    let remote = builder.dialer(Arc::new(FirstHangs(net.clone(), AtomicBool::new(true)))).build().unwrap();
+    let error = remote.delete_blob(&repo(), &Digest::of(b"x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BlobUnknown);
+    assert_eq!(heads.lines().len(), 1);
 }
 
 /// By digest only: the tag goes, and neither what it pointed at nor another tag of it.

@@ -37,6 +37,8 @@ enum Place {
     Upload,
     /// The `Location` of an upload that goes on.
     Onward,
+    /// The `Location` of an upload that starts where its start was redirected to.
+    Elsewhere,
     NextPage,
 }
 
@@ -103,6 +105,7 @@ impl Scene {
         let is_at = |address: &str| asked.at.to_string() == address;
         let hops = asked.target().strip_prefix("/hop/").map(|hop| hop.parse::<u32>().unwrap());
         match hops {
+            Some(_) if is_at(self.hop_at) && place == Place::Elsewhere => answer(202, &[("location", url)], ""),
             Some(hop) if is_at(self.hop_at) => self.redirect(place, url, hop + 1),
             None if is_at(self.home) => self.home_answer(place, url, asked),
             _ => {
@@ -125,7 +128,7 @@ impl Scene {
             return answer(401, &[("www-authenticate", &format!(r#"Bearer realm="{realm}",service="s""#))], "");
         }
         match (place, asked.method()) {
-            (Place::Redirect(_), _) => self.redirect(place, url, 1),
+            (Place::Redirect(_), _) | (Place::Elsewhere, "POST") => self.redirect(place, url, 1),
             (Place::Upload, "POST") => answer(202, &[("location", url)], ""),
             (Place::Onward, "POST") => answer(202, &[("location", "/upload")], ""),
             (Place::Onward, "PATCH") => answer(202, &[("location", url), ("range", "0-9")], ""),
@@ -243,7 +246,7 @@ fn secrets() -> Vec<Vec<u8>> {
 async fn act(remote: &Remote, place: Place) {
     match place {
         Place::Realm | Place::Redirect(_) => drop(remote.manifest(&repo(), &tag("v1")).await),
-        Place::Upload | Place::Onward => {
+        Place::Upload | Place::Onward | Place::Elsewhere => {
             let Ok(mut upload) = remote.start_upload(&repo(), Algorithm::Sha256).await else { return };
             let body = Bytes::from_static(b"0123456789");
             let _ = upload.write(body.clone()).await;
@@ -279,7 +282,7 @@ async fn a_registry_on_this_machine_leads_to_this_machine_alone() {
 /// A7: what a registry inside leads to outside leads nobody back in.
 #[tokio::test(start_paused = true)]
 async fn what_stands_outside_leads_nobody_in() {
-    BACK_IN.play_all(&[Place::Redirect(2), Place::Redirect(5)]).await;
+    BACK_IN.play_all(&[Place::Redirect(2), Place::Redirect(5), Place::Elsewhere]).await;
 }
 
 /// A2, A12: a realm over http gets no password and no identity token of a registry on the public internet, whatever the user

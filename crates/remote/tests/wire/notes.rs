@@ -106,6 +106,23 @@ async fn a_pause_that_a_registry_asks_for_is_told() {
     assert_eq!(heard.all(), [format!("{HOST}:443 20s")]);
 }
 
+/// Whoever waits for a token server is told so like whoever waits for a registry.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_a_token_server_asks_for_is_told() {
+    let script = Script::new(|seen, before| match (seen.url.starts_with("https://auth.test/"), before) {
+        (true, 0..=1) => Reply::status(429).header("retry-after", "20"),
+        (true, _) => Reply::ok(r#"{"token":"t"}"#),
+        (false, _) if seen.authorization().is_none() => {
+            Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#)
+        }
+        (false, _) => manifest(),
+    });
+    let heard = Arc::new(Heard::default());
+    let remote = builder(&script).observer(Arc::clone(&heard) as Arc<dyn Observer>).build().unwrap();
+    remote.manifest(&repo(), &tag("v1")).await.unwrap();
+    assert_eq!(heard.all(), ["auth.test:443 20s"]);
+}
+
 #[tokio::test]
 async fn what_a_registry_counts_can_be_asked() {
     let script = Script::new(|_, before| {

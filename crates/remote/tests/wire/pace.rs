@@ -1,13 +1,14 @@
 //! What a host sees of many who ask at once: the herd is held, tries are spared, and all who share a throttle share that
 //! (H8, H25).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gantri_core::{ErrorKind, Limits, Pull, Result, Retry};
+use gantri_core::{BlobBody, ErrorKind, Event, Limits, Observer, Pull, Push, Result, Retry};
 use gantri_remote::{Remote, Throttle};
-use gantri_spec::{ByteRange, Digest};
+use gantri_spec::{ByteRange, Descriptor, Digest, MediaType};
 use tokio::time::Instant;
 
 use crate::script::{Reply, Script, builder, builder_for, limits, named, remote, repo, tag};
@@ -137,6 +138,23 @@ async fn a_wait_of_six_hours_ends_at_once_and_says_until_when() {
     assert!(error.hint().unwrap().ends_with(" seconds"), "no date is that far away");
 }
 
+/// Whoever would wait for ever waits, whatever a registry says: no clock overflows.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_no_clock_holds_is_waited_for() {
+    let script = Script::new(|_, before| match before {
+        0 => Reply::status(503),
+        _ => Reply::status(429).header("retry-after", "99999999999999999999"),
+    });
+    let patient = limits(|limits| {
+        limits.retry_pause = Duration::from_secs(60);
+        (limits.retry_after, limits.retry_total) = (Duration::MAX, Duration::MAX);
+    });
+    let remote = builder(&script).limits(patient).build().unwrap();
+    let (repo, v1) = (repo(), tag("v1"));
+    assert!(tokio::time::timeout(Duration::from_hours(1), remote.manifest(&repo, &v1)).await.is_err());
+    assert_eq!(script.count(), 2);
+}
+
 /// Two values for one host: with one throttle, what the host tells one of them holds for the other.
 #[tokio::test(start_paused = true)]
 async fn who_shares_a_throttle_shares_the_pauses() {
@@ -204,6 +222,117 @@ async fn the_pause_of_a_token_server_is_kept() {
     assert_eq!(started.elapsed().as_secs(), 20, "{:?}", script.lines());
     let asked = script.seen().iter().filter(|seen| seen.url.starts_with("https://auth.test/")).count();
     assert_eq!(asked, 2);
+}
+
+/// What is waited at the gate of a token server is not counted against its answer.
+#[tokio::test(start_paused = true)]
+async fn a_token_server_has_its_time_from_when_it_is_asked() {
+    let script = Script::new(|seen, before| match (seen.url.starts_with("https://auth.test/"), before) {
+        (true, 0..=1) => Reply::status(429).header("retry-after", "60"),
+        (true, _) => Reply::ok(r#"{"token":"t"}"#),
+        (false, _) if seen.authorization().is_none() => {
+            Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#)
+        }
+        (false, _) => manifest(),
+    });
+    let throttle = Throttle::new(&Limits::default());
+    let make = || builder(&script).throttle(throttle.clone()).limits(limits(|limits| limits.request_tries = 1));
+    let (one, other) = (make().build().unwrap(), make().build().unwrap());
+    let (repo, v1) = (repo(), tag("v1"));
+    assert_eq!(one.manifest(&repo, &v1).await.unwrap_err().kind(), ErrorKind::RateLimited);
+    let started = Instant::now();
+    other.manifest(&repo, &v1).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+/// Nor is an answer waited for without end: neither its head nor its body.
+#[tokio::test(start_paused = true)]
+async fn a_token_server_that_does_not_answer_is_given_up() {
+    let body = bytes::Bytes::from_static(br#"{"token":"t"}"#);
+    for stalls in [true, false] {
+        let body = body.clone();
+        let script = Script::new(move |seen, _| match (seen.url.starts_with("https://auth.test/"), stalls) {
+            (true, true) => Reply::status(200).stall(&body, 3),
+            (true, false) => Reply::Hang,
+            _ => Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#),
+        });
+        let remote = builder(&script).limits(limits(|limits| limits.request_tries = 1)).build().unwrap();
+        let started = Instant::now();
+        let error = remote.manifest(&repo(), &tag("v1")).await.unwrap_err();
+        assert_eq!((error.kind(), started.elapsed()), (ErrorKind::Timeout, Limits::default().first_byte), "{error}");
+    }
+}
+
+/// Where all places of a token server's host are taken, that is what is said.
+#[tokio::test(start_paused = true)]
+async fn no_room_at_a_token_server_is_called_so() {
+    let script = Script::new(|seen, _| match (seen.url.contains("/token"), seen.url.contains("manifests")) {
+        (true, _) => Reply::ok(r#"{"token":"t"}"#),
+        (_, true) => {
+            Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/token",service="s""#)
+        }
+        _ => Reply::ok("blob"),
+    });
+    let throttle = Throttle::new(&limits(|limits| limits.connections = 1));
+    let make = |host| builder_for(host, &script).throttle(throttle.clone()).build().unwrap();
+    let (registry, beside) = (make("registry.test"), make("auth.test"));
+    let (repo, digest) = (repo(), Digest::of(b"blob"));
+    let _reader = beside.blob(&repo, &digest, ByteRange::Full).await.unwrap();
+    let error = registry.manifest(&repo, &tag("v1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    assert!(error.to_string().contains("connections = 1"), "{error}");
+}
+
+/// Refusals that are to be met hold no place: the token may be got at the same host.
+#[tokio::test(start_paused = true)]
+async fn a_challenge_leaves_room_for_the_token_that_meets_it() {
+    let script = Script::new(|seen, _| match (seen.url.contains("/token"), seen.authorization()) {
+        (true, _) => Reply::ok(r#"{"token":"t"}"#),
+        (_, Some(_)) => manifest(),
+        _ => Reply::status(401)
+            .header("www-authenticate", r#"Bearer realm="https://registry.test/token",service="s""#)
+            .body("who are you?"),
+    });
+    let remote = builder(&script).limits(limits(|limits| limits.connections = 16)).build().unwrap();
+    let outcomes = herd(&remote).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+/// H25: however many uploads have spent the tries of a host, its gate is closed for no longer than anybody waits.
+#[tokio::test(start_paused = true)]
+async fn no_gate_is_closed_for_longer_than_anybody_waits() {
+    const MOST: Duration = Duration::from_secs(20);
+    let patched = AtomicUsize::new(0);
+    let script = Script::new(move |seen, _| match seen.name() {
+        "HEAD" => Reply::status(404),
+        "POST" => Reply::status(202).header("location", "/u"),
+        "GET" => Reply::status(204).header("range", "0--1"),
+        _ if patched.fetch_add(1, Ordering::SeqCst) < 250 => Reply::status(503),
+        _ => Reply::status(503).header("retry-after", "1"),
+    });
+    let pauses = Arc::new(Pauses::default());
+    let small = limits(|limits| {
+        (limits.monolithic_put, limits.retry_budget, limits.retry_total) = (1, 0, MOST);
+    });
+    let remote = builder(&script).limits(small).observer(Arc::clone(&pauses) as Arc<dyn Observer>).build().unwrap();
+    let (repo, blob) = (repo(), Descriptor::of(MediaType::OCTET_STREAM, &[0; 8 << 10]));
+    let put = || remote.put_blob(&repo, &blob, BlobBody::bytes(vec![0; 8 << 10]));
+    let outcomes = join_all((0..300).map(|_| put())).await;
+    assert!(outcomes.iter().all(Result::is_err));
+    let longest = pauses.0.lock().unwrap().iter().max().copied();
+    assert_eq!(longest, Some(MOST));
+}
+
+/// The pauses that were told.
+#[derive(Debug, Default)]
+struct Pauses(Mutex<Vec<Duration>>);
+
+impl Observer for Pauses {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Waiting { pause, .. } = event {
+            self.0.lock().unwrap().push(*pause);
+        }
+    }
 }
 
 /// Answers that nobody reads hold their places; who finds none is told so, and not for ever.

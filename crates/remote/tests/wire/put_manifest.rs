@@ -1,6 +1,7 @@
 //! Putting manifests: what is sent, under which tags, and what is done where a registry knows less than the spec.
 
 use gantri_core::{ErrorKind, Push};
+use gantri_remote::SendErrorKind;
 use gantri_spec::{Algorithm, Digest, Index, MediaType, RawManifest, Tag};
 
 use crate::script::{HOST, Reply, Script, remote, repo};
@@ -168,4 +169,14 @@ async fn a_registry_that_is_away_is_not_asked_for_ever() {
     assert!(error.to_string().contains("push manifest"), "{error}");
     let tries = gantri_core::Limits::default().request_tries as usize;
     assert!(script.count() <= 1 + tries, "{} requests", script.count());
+}
+
+/// H18: what never left is not looked for, however the way there failed, and may be sent again although it may not be twice.
+#[tokio::test(start_paused = true)]
+async fn a_manifest_that_never_left_is_not_looked_for() {
+    for fault in [SendErrorKind::ConnectTimeout, SendErrorKind::Proxy, SendErrorKind::Refused] {
+        let script = Script::new(move |_, _| Reply::Fault(fault));
+        remote(&script).put_manifest(&repo(), &manifest(), &tags(1)).await.unwrap_err();
+        assert_eq!(script.methods(), "PUT PUT PUT PUT PUT", "{fault:?}");
+    }
 }

@@ -40,6 +40,8 @@ async fn faults_of_the_connection_are_tried_again_unless_they_will_not_pass() {
         (SendErrorKind::Refused, 5, ErrorKind::Connect),
         (SendErrorKind::Resolve, 2, ErrorKind::Connect),
         (SendErrorKind::Timeout, 5, ErrorKind::Timeout),
+        (SendErrorKind::ConnectTimeout, 5, ErrorKind::Timeout),
+        (SendErrorKind::Proxy, 5, ErrorKind::Connect),
         (SendErrorKind::Tls, 1, ErrorKind::Connect),
         (SendErrorKind::PlainHttp, 1, ErrorKind::Connect),
         (SendErrorKind::Forbidden, 1, ErrorKind::Protocol),

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantri_core::{BlobBody, BlobUpload, ErrorKind, Push, Result, UploadSession};
-use gantri_remote::Remote;
+use futures_util::StreamExt;
+use gantri_core::{BlobBody, BlobUpload, ErrorKind, Limits, Push, Result, UploadSession};
+use gantri_remote::{Remote, SendErrorKind};
 use gantri_spec::Algorithm;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::model::Reaches::{All, Half, Nothing};
-use super::model::{Fault, Model, Reaches, blob, cut, data, hang, once, process, replayable};
-use crate::script::repo;
+use super::model::{Fault, Model, Reaches, Then, blob, cut, data, hang, once, process, replayable};
+use crate::script::{Reply, Script, builder, repo};
 
 /// Where a step breaks off: its method, how many of that method went before, and how much of it arrives.
 pub(super) type Place = (&'static str, usize, Reaches);
@@ -169,4 +170,57 @@ async fn an_upload_in_steps_whose_process_ends_anywhere_is_taken_up_by_the_next(
             assert_eq!(model.steps().iter().filter(|step| *step == "POST").count(), 1, "{place:?}");
         }
     }
+}
+
+/// The body in uneven chunks, each a quarter of a minute after the one before.
+fn slow() -> BlobBody {
+    BlobBody::reopen(|offset| {
+        let rest = data().split_off(usize::try_from(offset).unwrap());
+        let chunks: Vec<_> = rest.chunks(5000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let slowly = futures_util::stream::iter(chunks).then(async |chunk| {
+            sleep(Duration::from_secs(15)).await;
+            chunk
+        });
+        Box::pin(slowly)
+    })
+}
+
+/// H25: neither the time that the sending takes, nor the tries of the questions before, count where the upload gets on.
+#[tokio::test(start_paused = true)]
+async fn what_gets_on_between_two_questions_is_not_held_against_them() {
+    // A line that cuts every request, and a registry that is out of order at the first questions of every break.
+    for (body, cuts, faults) in [(slow as MakeBody, 2, 1), (replayable, 4, 3)] {
+        let (model, script) = Model::new(move |method, before| match method {
+            "PATCH" if before < cuts => Some(cut(Half)),
+            "GET" if before % (faults + 1) < faults => Some(Fault { reaches: Nothing, then: Then::Status(503) }),
+            _ => None,
+        })
+        .script();
+        // All of it in one step: none ever succeeds.
+        let mut limits = Limits::default();
+        limits.monolithic_put = 1;
+        let remote = builder(&script).limits(limits).build().unwrap();
+        remote.put_blob(&repo(), &blob(), body()).await.unwrap_or_else(|error| panic!("{error}: {:?}", model.steps()));
+        assert_eq!(model.blob(&blob().digest), Some(data()));
+        assert_eq!(model.steps().iter().filter(|step| step.starts_with("PATCH")).count(), cuts + 1);
+        assert_eq!(model.sent_again(), 0);
+    }
+}
+
+/// H25: a byte a step is no progress: the tries do not multiply.
+#[tokio::test(start_paused = true)]
+async fn next_to_nothing_between_two_questions_is_no_progress() {
+    let script = Script::new(|seen, before| match seen.name() {
+        "HEAD" => Reply::status(404),
+        "POST" => Reply::status(202).header("location", "/u"),
+        "GET" if !before.is_multiple_of(3) => Reply::status(204).header("range", format!("0-{before}")),
+        "GET" => Reply::status(503),
+        _ => Reply::Fault(SendErrorKind::Closed),
+    });
+    let mut limits = Limits::default();
+    (limits.monolithic_put, limits.resume_tries) = (1, 50);
+    let remote = builder(&script).limits(limits).build().unwrap();
+    remote.put_blob(&repo(), &blob(), replayable()).await.unwrap_err();
+    let refused = script.seen().iter().enumerate().filter(|(at, seen)| seen.name() == "GET" && at % 3 == 0).count();
+    assert_eq!(refused, 5, "{}", script.methods());
 }
