@@ -123,6 +123,7 @@ impl ClientBuilder {
     /// user agent that can't be sent was asked for.
     pub fn build(self) -> Result<Client> {
         let limits = self.settings.limits.clone();
+        limits.check()?;
         if limits.manifest < SMALLEST_MANIFEST_LIMIT {
             let what = format!("limit manifest = {}: at least {SMALLEST_MANIFEST_LIMIT} is needed", limits.manifest);
             return Err(Error::new(ErrorKind::Config, what));
@@ -132,7 +133,7 @@ impl ClientBuilder {
             self.settings.check()?;
         }
         Ok(Client {
-            registries: Arc::new(Registries::new(self.settings)),
+            registries: Arc::new(Registries::new(self.settings)?),
             platform: self.platform.unwrap_or_else(Platform::host),
             limits,
             observer: self.observer,

@@ -89,9 +89,13 @@ impl Default for Settings {
 }
 
 impl Registries {
-    pub(crate) fn new(mut settings: Settings) -> Self {
-        settings.throttle.get_or_insert_with(|| Throttle::new(&settings.limits));
-        Self { settings, made: Mutex::default() }
+    /// # Errors
+    /// `Config` for a bound that can't be kept.
+    pub(crate) fn new(mut settings: Settings) -> Result<Self> {
+        if settings.throttle.is_none() {
+            settings.throttle = Some(Throttle::new(&settings.limits)?);
+        }
+        Ok(Self { settings, made: Mutex::default() })
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -145,7 +145,7 @@ async fn who_shares_a_throttle_shares_the_pauses() {
             0 => Reply::status(429).header("retry-after", "20"),
             _ => manifest(),
         });
-        let throttle = Throttle::new(&Limits::default());
+        let throttle = Throttle::new(&Limits::default()).unwrap();
         let make = || if shared { builder(&script).throttle(throttle.clone()) } else { builder(&script) };
         let (one, other) = (make().build().unwrap(), make().build().unwrap());
         let started = Instant::now();
@@ -170,7 +170,7 @@ async fn the_pause_of_a_store_holds_for_every_registry_that_leads_there() {
         (false, _) if seen.url.contains("manifests") => manifest(),
         (false, _) => Reply::status(307).header("location", "https://cdn.test/x"),
     });
-    let throttle = Throttle::new(&Limits::default());
+    let throttle = Throttle::new(&Limits::default()).unwrap();
     let make = |host| builder_for(host, &script).throttle(throttle.clone()).build().unwrap();
     let (one, other) = (make("one.test"), make("other.test"));
     let (repo, tag, digest) = (repo(), tag("v1"), Digest::of(b"blob"));
