@@ -18,7 +18,7 @@ use http::header::HeaderValue;
 use url::Url;
 
 use self::cache::{Key, TokenCache};
-pub use self::credentials::{Credential, Credentials, Secret};
+pub use self::credentials::{Credential, Credentials, FirstCredentials, Secret};
 use self::token::{Exchange, Token, Wish, basic, bearer};
 use crate::builder::PlainHttp;
 use crate::http::HttpClient;
