@@ -414,6 +414,41 @@ mod tests {
         }
     }
 
+    /// G50: what may pass, by code first, and by status where no code says.
+    #[test]
+    fn what_may_pass_is_told_by_code_then_by_status() {
+        let code = |code: &str| Some(ErrorCode::from(code));
+        let cases = [
+            (429, None, Retry::Backoff),
+            (408, None, Retry::Backoff),
+            (500, None, Retry::Backoff),
+            (502, None, Retry::Backoff),
+            (503, None, Retry::Backoff),
+            (504, None, Retry::Backoff),
+            (400, None, Retry::Never),
+            (401, None, Retry::Never),
+            (403, None, Retry::Never),
+            (404, None, Retry::Never),
+            (409, None, Retry::Never),
+            (416, None, Retry::Never),
+            (403, code("TOOMANYREQUESTS"), Retry::Backoff),
+            (400, code("UNAVAILABLE"), Retry::Backoff),
+            // These say nothing, so the status does.
+            (500, code("UNKNOWN"), Retry::Backoff),
+            (400, code("UNKNOWN"), Retry::Never),
+            (503, code("VENDOR"), Retry::Backoff),
+            // These say that it will not pass, whatever the status.
+            (500, code("DENIED"), Retry::Never),
+            (503, code("MANIFEST_UNKNOWN"), Retry::Never),
+            (400, code("BLOB_UPLOAD_INVALID"), Retry::Never),
+        ];
+        for (status, code, expected) in cases {
+            let body = code.clone().map(|code| ErrorBody::one(code, ""));
+            let error = Error::from_wire(StatusCode::from_u16(status).unwrap(), body, "x");
+            assert_eq!(error.retry(), expected, "{status} {code:?}");
+        }
+    }
+
     #[test]
     fn a_kind_that_the_wire_can_carry_comes_back() {
         let kinds = [

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::{Error, ErrorKind, Result};
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -125,6 +127,43 @@ pub struct Limits {
     pub credential_lock: Duration,
 }
 
+/// No window of zstd is smaller, and a smaller bound would be taken for none.
+const SMALLEST_WINDOW: u64 = KIB;
+
+impl Limits {
+    /// Whether each of these bounds can be kept: with nothing in flight, no try, no time and no memory nothing is ever
+    /// done, and nobody guesses what was meant by it. Whoever takes limits looks, before anything is sent.
+    ///
+    /// # Errors
+    /// `Config` with the field that is too small: `request_tries`, `connect`, `first_byte`, `idle`, `slow_window`,
+    /// `concurrent_requests`, `connections`, `concurrent_layers` and `chunk` must not be zero, `zstd_window` is at least
+    /// 1 KiB.
+    pub fn check(&self) -> Result<()> {
+        let times = [
+            ("connect", self.connect),
+            ("first_byte", self.first_byte),
+            ("idle", self.idle),
+            ("slow_window", self.slow_window),
+        ];
+        let numbers = [
+            ("request_tries", u64::from(self.request_tries), 1),
+            ("concurrent_requests", self.concurrent_requests as u64, 1),
+            ("connections", self.connections as u64, 1),
+            ("concurrent_layers", self.concurrent_layers as u64, 1),
+            ("chunk", self.chunk, 1),
+            ("zstd_window", self.zstd_window, SMALLEST_WINDOW),
+        ];
+        let too_small = |what: String| Err(Error::new(ErrorKind::Config, what));
+        if let Some((name, _)) = times.iter().find(|(_, time)| time.is_zero()) {
+            return too_small(format!("limit {name} = 0: some time is needed"));
+        }
+        match numbers.iter().find(|(_, value, least)| value < least) {
+            Some((name, value, least)) => too_small(format!("limit {name} = {value}: at least {least} is needed")),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -178,5 +217,42 @@ impl Default for Limits {
             credential_file: MIB,
             credential_lock: Duration::from_secs(10),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// O1: a bound that can't be kept is an error that names it, and never another bound.
+    #[test]
+    fn a_bound_that_cannot_be_kept_is_named() {
+        type Set = fn(&mut Limits);
+        let cases: [(&str, Set); 11] = [
+            ("request_tries = 0", |limits| limits.request_tries = 0),
+            ("connect = 0", |limits| limits.connect = Duration::ZERO),
+            ("first_byte = 0", |limits| limits.first_byte = Duration::ZERO),
+            ("idle = 0", |limits| limits.idle = Duration::ZERO),
+            ("slow_window = 0", |limits| limits.slow_window = Duration::ZERO),
+            ("concurrent_requests = 0", |limits| limits.concurrent_requests = 0),
+            ("connections = 0", |limits| limits.connections = 0),
+            ("concurrent_layers = 0", |limits| limits.concurrent_layers = 0),
+            ("chunk = 0", |limits| limits.chunk = 0),
+            ("zstd_window = 0", |limits| limits.zstd_window = 0),
+            ("zstd_window = 1023", |limits| limits.zstd_window = 1_023),
+        ];
+        assert!(Limits::default().check().is_ok());
+        for (name, set) in cases {
+            let mut limits = Limits::default();
+            set(&mut limits);
+            let error = limits.check().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{name}");
+            assert!(error.to_string().starts_with(&format!("limit {name}: ")), "{error}");
+        }
+        // Nothing at all of what can be done without.
+        let mut limits = Limits::default();
+        (limits.resume_tries, limits.redirects, limits.monolithic_put, limits.warnings) = (0, 0, 0, 0);
+        (limits.retry_total, limits.retry_after, limits.credential_lock) = Default::default();
+        assert!(limits.check().is_ok());
     }
 }

@@ -49,7 +49,8 @@ pub use gantri_image::{
     UnpackedArtifact,
 };
 pub use gantri_remote::{
-    Credential, Credentials, KeptSession, Ping, PlainHttp, RateLimit, Remote, Secret, Throttle, UploadSessions,
+    Credential, Credentials, FirstCredentials, HttpVersion, KeptSession, Ping, PlainHttp, RateLimit, Remote, Secret,
+    Throttle, UploadSessions,
 };
 pub use gantri_spec::{Digest, Platform, Reference, Selector, Tag};
 pub use gantri_store::{Archive, Layout};

@@ -49,6 +49,7 @@ pub async fn pull(
     tags: &[Tag],
     options: &PullOptions,
 ) -> Result<Resolved> {
+    options.limits.check()?;
     let resolved = resolve(&*source.registry, &source.repo, at, &options.platform, &options.limits).await?;
     let copy_options = CopyOptions::default().limits(options.limits.clone()).observer(Arc::clone(&options.observer));
     let item = CopyItem::new(source.clone(), at.clone(), target.clone(), tags.to_vec());

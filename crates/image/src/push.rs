@@ -95,12 +95,13 @@ impl Default for PushOptions {
 /// Puts an image into a repository and moves `tags` to it. What is there is not sent.
 ///
 /// # Errors
-/// `ManifestInvalid` if one digest is named with two sizes; whatever the registry says.
+/// `ManifestInvalid` if one digest is named with two sizes; `Config` for a bound that [can't be kept](Limits::check);
+/// whatever the registry says.
 ///
 /// # Cancel safety
 /// Blobs that were sent stay; the manifest is there with all its content, or not at all.
 pub async fn push(image: Image, target: &Place, tags: &[Tag], options: &PushOptions) -> Result<PutManifest> {
-    let transfers = Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write);
+    let transfers = Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write)?;
     put(&transfers, image, target, tags).await
 }
 
@@ -113,11 +114,11 @@ pub async fn push(image: Image, target: &Place, tags: &[Tag], options: &PushOpti
 /// # Cancel safety
 /// As [`push`], image by image.
 pub async fn push_all(items: Vec<PushItem>, options: &PushOptions) -> Result<Vec<PutManifest>> {
-    let transfers = &Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write);
+    let transfers = &Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write)?;
     let puts = items.into_iter().map(async |PushItem { image, target, tags }| {
         put(transfers, image, &target, &tags).await.map_err(|error| error.during(format_args!("push {target}")))
     });
-    stream::iter(puts).buffered(options.limits.concurrent_requests.max(1)).try_collect().await
+    stream::iter(puts).buffered(options.limits.concurrent_requests).try_collect().await
 }
 
 async fn put(transfers: &Transfers, image: Image, target: &Place, tags: &[Tag]) -> Result<PutManifest> {

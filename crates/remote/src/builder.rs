@@ -240,9 +240,10 @@ impl RemoteBuilder {
     /// The registry, ready to be asked. Nothing is sent before something is asked for.
     ///
     /// # Errors
-    /// `Config` if a page of no entries, a user agent or header that can't be sent or is not the user's to set, or an API
-    /// root that is no path was asked for.
+    /// `Config` if a bound that [can't be kept](Limits::check), a page of no entries, a user agent or header that can't be
+    /// sent or is not the user's to set, or an API root that is no path was asked for.
     pub fn build(self) -> Result<Remote> {
+        self.limits.check()?;
         if self.page_size == Some(0) {
             return Err(Error::new(ErrorKind::Config, "page size 0: a page holds at least one entry"));
         }
@@ -259,7 +260,7 @@ impl RemoteBuilder {
             None => Arc::new(HyperClient::new(self.route, &limits, Arc::clone(&side))),
         };
         let http = OwnHeaders::over(http, headers);
-        let throttle = self.throttle.unwrap_or_else(|| Throttle::new(&limits));
+        let throttle = self.throttle.map_or_else(|| Throttle::new(&limits), Ok)?;
         let supplier =
             Arc::new(Supplier { origin, realms: self.trusted_realms, strict_realm: self.strict_realm, side });
         let auth = Authorizer::new(
@@ -360,5 +361,14 @@ mod tests {
         let builder = || Remote::builder("localhost:5000".parse().unwrap());
         assert_eq!(builder().page_size(Some(0)).build().unwrap_err().kind(), ErrorKind::Config);
         assert_eq!(builder().user_agent("a\nb").build().unwrap_err().kind(), ErrorKind::Config);
+        let mut limits = Limits::default();
+        limits.request_tries = 0;
+        assert_eq!(Throttle::new(&limits).unwrap_err().kind(), ErrorKind::Config);
+        let error = builder().limits(limits).build().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().contains("request_tries = 0")),
+            (ErrorKind::Config, true),
+            "{error}"
+        );
     }
 }

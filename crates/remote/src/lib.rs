@@ -64,7 +64,7 @@ mod transport;
 mod untag;
 mod upload;
 
-pub use self::auth::{Credential, Credentials, Secret};
+pub use self::auth::{Credential, Credentials, FirstCredentials, Secret};
 pub use self::builder::{HttpVersion, PlainHttp, RemoteBuilder};
 pub use self::check::Ping;
 pub use self::http::{

@@ -61,7 +61,8 @@ pub fn body_of(source: Arc<dyn Pull>, repo: RepositoryName, digest: Digest) -> B
 /// that turns out to be elsewhere and the body can be opened again. An upload that comes to nothing is cancelled.
 ///
 /// # Errors
-/// `SizeMismatch`, `DigestMismatch`: the body is not what the descriptor says. Those of [`BlobUpload::write`] and
+/// `SizeMismatch`, `DigestMismatch`: the body is not what the descriptor says; `Config` for a bound that [can't be
+/// kept](Limits::check). Those of [`BlobUpload::write`] and
 /// [`BlobUpload::commit`], and of the body.
 ///
 /// # Cancel safety
@@ -97,7 +98,8 @@ async fn pour(upload: &mut dyn BlobUpload, blob: &Descriptor, body: &mut BlobBod
     if offset > 0 && offset == blob.size {
         return Ok(());
     }
-    let limit = usize::try_from(limits.chunk).unwrap_or(usize::MAX).max(1);
+    limits.check()?;
+    let limit = usize::try_from(limits.chunk).unwrap_or(usize::MAX);
     let mut chunks = body.open_to_send(blob, offset)?;
     let mut gathered = BytesMut::new();
     while let Some(mut chunk) = chunks.try_next().await? {

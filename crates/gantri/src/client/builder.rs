@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Result};
-use gantri_remote::{Credentials, Dial, PlainHttp, Proxies, Resolve, Throttle, UploadSessions};
+use gantri_remote::{Credentials, Dial, HttpVersion, PlainHttp, Proxies, Resolve, Secret, Throttle, UploadSessions};
 use gantri_spec::{Host, Platform};
+use http::StatusCode;
 
 use super::Client;
 use crate::config::Configuration;
@@ -60,6 +61,40 @@ impl ClientBuilder {
     /// Asks listings for pages of so many entries. Default `None`: the registry chooses, which every registry can.
     pub fn page_size(mut self, entries: Option<u32>) -> Self {
         self.settings.page_size = entries;
+        self
+    }
+
+    /// Which HTTP is spoken. Default: what TLS negotiates, else HTTP/1.1.
+    pub fn http_version(mut self, version: HttpVersion) -> Self {
+        self.settings.http_version = version;
+        self
+    }
+
+    /// Trusts this token server wherever it stands, whichever registry names it
+    /// ([`RemoteBuilder::trust_realm`](crate::remote::RemoteBuilder::trust_realm)). May be called again for another one.
+    pub fn trust_realm(mut self, host: Host) -> Self {
+        self.settings.trusted_realms.push(host);
+        self
+    }
+
+    /// Asks no token servers but those on a registry's own host, trusted ones, and those of Docker Hub and GitLab.com
+    /// ([`RemoteBuilder::strict_realm`](crate::remote::RemoteBuilder::strict_realm)). Default `false`.
+    pub fn strict_realm(mut self, strict: bool) -> Self {
+        self.settings.strict_realm = strict;
+        self
+    }
+
+    /// Takes these statuses for passing troubles as well, of every registry
+    /// ([`RemoteBuilder::retry_statuses`](crate::remote::RemoteBuilder::retry_statuses)).
+    pub fn retry_statuses(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.settings.retry_statuses.extend(statuses);
+        self
+    }
+
+    /// Sends this header with every request to this host where it is asked as a registry, and to no other. Its value is never
+    /// printed. May be called again; the same name twice is sent twice.
+    pub fn header(mut self, host: Host, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.settings.headers.push((host, name.into(), value.into()));
         self
     }
 
@@ -119,20 +154,22 @@ impl ClientBuilder {
     /// The client. Opens no connection.
     ///
     /// # Errors
-    /// `Config` if the bound on manifests is below what the spec asks every client to take, or a page of no entries or a
-    /// user agent that can't be sent was asked for.
+    /// `Config` for a bound that [can't be kept](Limits::check) or, on manifests, is below what the spec asks every client to
+    /// take, or if a page of no entries, or a user agent or header that can't be sent was asked for.
     pub fn build(self) -> Result<Client> {
         let limits = self.settings.limits.clone();
+        limits.check()?;
         if limits.manifest < SMALLEST_MANIFEST_LIMIT {
             let what = format!("limit manifest = {}: at least {SMALLEST_MANIFEST_LIMIT} is needed", limits.manifest);
             return Err(Error::new(ErrorKind::Config, what));
         }
-        if self.settings.user_agent.is_some() || self.settings.page_size.is_some() {
+        let Settings { user_agent, page_size, headers, .. } = &self.settings;
+        if user_agent.is_some() || page_size.is_some() || !headers.is_empty() {
             // What no registry can be set up with is told now, and not when the first is asked.
             self.settings.check()?;
         }
         Ok(Client {
-            registries: Arc::new(Registries::new(self.settings)),
+            registries: Arc::new(Registries::new(self.settings)?),
             platform: self.platform.unwrap_or_else(Platform::host),
             limits,
             observer: self.observer,

@@ -14,8 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::filter::Fallback;
 use gantri_core::{Limits, NoObserver, Observer, Registry, Result};
-use gantri_remote::{Credential, Credentials, Dial, PlainHttp, Proxies, Remote, Resolve, Throttle, UploadSessions};
+use gantri_remote::{
+    Credential, Credentials, Dial, HttpVersion, PlainHttp, Proxies, Remote, Resolve, Secret, Throttle, UploadSessions,
+};
 use gantri_spec::{Host, Reference, RepositoryName};
+use http::StatusCode;
 
 use self::either::Either;
 use self::elsewhere::Elsewhere;
@@ -63,6 +66,12 @@ pub(crate) struct Settings {
     /// `None` is TCP.
     pub(crate) dialer: Option<Arc<dyn Dial>>,
     pub(crate) upload_sessions: Option<Arc<dyn UploadSessions>>,
+    pub(crate) http_version: HttpVersion,
+    pub(crate) trusted_realms: Vec<Host>,
+    pub(crate) strict_realm: bool,
+    pub(crate) retry_statuses: Vec<StatusCode>,
+    /// Each for the registry that the user has named.
+    pub(crate) headers: Vec<(Host, String, Secret)>,
     /// Shared by all of them, and by whoever else was given it. `None` is one of their own.
     pub(crate) throttle: Option<Throttle>,
     pub(crate) observer: Arc<dyn Observer>,
@@ -82,6 +91,11 @@ impl Default for Settings {
             pins: Vec::new(),
             dialer: None,
             upload_sessions: None,
+            http_version: HttpVersion::Auto,
+            trusted_realms: Vec::new(),
+            strict_realm: false,
+            retry_statuses: Vec::new(),
+            headers: Vec::new(),
             throttle: None,
             observer: Arc::new(NoObserver),
         }
@@ -89,9 +103,13 @@ impl Default for Settings {
 }
 
 impl Registries {
-    pub(crate) fn new(mut settings: Settings) -> Self {
-        settings.throttle.get_or_insert_with(|| Throttle::new(&settings.limits));
-        Self { settings, made: Mutex::default() }
+    /// # Errors
+    /// `Config` for a bound that can't be kept.
+    pub(crate) fn new(mut settings: Settings) -> Result<Self> {
+        if settings.throttle.is_none() {
+            settings.throttle = Some(Throttle::new(&settings.limits)?);
+        }
+        Ok(Self { settings, made: Mutex::default() })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -205,7 +223,11 @@ impl Settings {
     /// # Errors
     /// `Config` if not.
     pub(crate) fn check(&self) -> Result<()> {
-        self.remote(&Endpoint::plain(&Host::docker_hub()), Asks::User, PlainHttp::Auto).map(drop)
+        let named = self.headers.iter().map(|(host, ..)| host);
+        for host in named.chain([&Host::docker_hub()]) {
+            self.remote(&Endpoint::plain(host), Asks::User, PlainHttp::Auto)?;
+        }
+        Ok(())
     }
 
     fn make(&self, endpoint: &Endpoint, asks: Asks) -> Result<Made> {
@@ -250,6 +272,9 @@ impl Settings {
             .plain_http(plain_http)
             .tls(tls)
             .limits(limits)
+            .http_version(self.http_version)
+            .strict_realm(self.strict_realm)
+            .retry_statuses(self.retry_statuses.iter().copied())
             .page_size(self.page_size)
             .observer(Arc::clone(&self.observer));
         if let Some(throttle) = &self.throttle {
@@ -267,6 +292,12 @@ impl Settings {
         }
         for Told { value: header, .. } in &endpoint.headers {
             remote = remote.header(header.name.clone(), header.value.clone());
+        }
+        for (_, name, value) in self.headers.iter().filter(|(host, ..)| *host == endpoint.host) {
+            remote = remote.header(name.clone(), value.clone());
+        }
+        for realm in &self.trusted_realms {
+            remote = remote.trust_realm(realm.clone());
         }
         remote = remote.proxies(match &endpoint.proxy {
             Some(proxy) => Arc::new(Proxies::default().all(&proxy.value).loopback_too()),

@@ -15,6 +15,7 @@ mod large;
 mod manifests;
 mod pairs;
 mod pull;
+mod settings;
 mod table;
 mod tags;
 mod walk;

@@ -61,6 +61,7 @@ pub async fn unpack_artifact(
     dir: impl Into<PathBuf>,
     options: &PullOptions,
 ) -> Result<UnpackedArtifact> {
+    options.limits.check()?;
     let dir = dir.into();
     let target = blocking(move || Target::check(&dir)).await?;
     let raw = place.registry.manifest(&place.repo, at).await?;
@@ -78,7 +79,7 @@ pub async fn unpack_artifact(
     let job = Job { place, options, root: staging.path() };
     let written: Vec<_> =
         files.iter().enumerate().map(|(number, (path, blob))| job.bring(number, path, blob)).collect();
-    let at_once = options.limits.concurrent_layers.max(1);
+    let at_once = options.limits.concurrent_layers;
     stream::iter(written).buffer_unordered(at_once).try_collect::<()>().await?;
     let publish = move || {
         let opened = fs::set_permissions(staging.path(), Permissions::from_mode(OPEN));

@@ -155,7 +155,7 @@ impl CopyOptions {
 /// # Errors
 /// `copy A -> B: source: ...` or `target: ...`, with the object. `PlatformUnknown`; `ManifestInvalid` (M1, M12);
 /// `LimitExceeded` for `index_depth`, `graph_nodes` or `layers`; `DigestMismatch`, `SizeMismatch` if the source's bytes are
-/// not what they are called; whatever the registries say.
+/// not what they are called; `Config` for a bound that [can't be kept](Limits::check); whatever the registries say.
 ///
 /// # Cancel safety
 /// Blobs that arrived stay; a manifest is there with all its content, or not at all; tags move last.
@@ -182,13 +182,13 @@ pub async fn plan(items: &[CopyItem], options: &CopyOptions) -> Result<Plan> {
 }
 
 async fn run(items: &[CopyItem], options: &CopyOptions, mode: Mode) -> Result<Vec<(Copied, Vec<crate::plan::Step>)>> {
-    let job = Job::new(options, mode);
+    let job = Job::new(options, mode)?;
     let trips = items.iter().map(|item| Trip::new(&job, item).run());
-    stream::iter(trips).buffered(options.limits.concurrent_requests.max(1)).try_collect().await
+    stream::iter(trips).buffered(options.limits.concurrent_requests).try_collect().await
 }
 
 /// One image whose manifest is at hand.
 pub(crate) async fn bring(item: &CopyItem, manifest: RawManifest, options: &CopyOptions) -> Result<Copied> {
-    let job = Job::new(options, Mode::Write);
+    let job = Job::new(options, Mode::Write)?;
     Box::pin(Trip::new(&job, item).with_root(manifest)).await
 }

@@ -35,10 +35,10 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(options: &'a CopyOptions, mode: Mode) -> Self {
-        let transfers = Transfers::new(options.limits.clone(), options.observer.clone(), mode);
-        let leaves = Semaphore::new(options.limits.concurrent_requests.clamp(1, Semaphore::MAX_PERMITS));
-        Self { options, transfers, manifests: Flights::default(), leaves }
+    pub(super) fn new(options: &'a CopyOptions, mode: Mode) -> Result<Self> {
+        let transfers = Transfers::new(options.limits.clone(), options.observer.clone(), mode)?;
+        let leaves = Semaphore::new(options.limits.concurrent_requests.min(Semaphore::MAX_PERMITS));
+        Ok(Self { options, transfers, manifests: Flights::default(), leaves })
     }
 }
 
@@ -247,7 +247,7 @@ impl<'a> Trip<'a> {
             }
             Ok(())
         };
-        let at_once = self.job.options.limits.concurrent_requests.max(1);
+        let at_once = self.job.options.limits.concurrent_requests;
         // In a vector first: the compiler can't see that a stream of references is `Send`.
         let leaves: Vec<_> = node.leaves.iter().map(|entry| self.node(entry, Reason::Listed(depth + 1))).collect();
         let leaves = stream::iter(leaves).buffer_unordered(at_once).try_collect::<()>();

@@ -39,7 +39,7 @@ pub(crate) fn decoder<'a>(
 
 fn zstd_decoder<R: BufRead>(compressed: R, window: u64) -> io::Result<zstd::Decoder<'static, R>> {
     let mut decoder = zstd::Decoder::with_buffer(compressed)?;
-    decoder.window_log_max(window.max(1).ilog2())?;
+    decoder.window_log_max(window.checked_ilog2().unwrap_or_default())?;
     Ok(decoder)
 }
 

@@ -37,8 +37,9 @@ impl Fetch {
     /// # Cancel safety
     /// Dropping it stops the downloads; readers of their spools fail.
     pub(super) async fn layers(&self, layers: Vec<(Descriptor, Compression)>, outlet: Sender<Incoming>) -> Result<()> {
-        let at_once = self.limits.concurrent_layers.max(1);
-        let ahead = Arc::new(Semaphore::new(at_once * SPOOLS_PER_DOWNLOAD));
+        let at_once = self.limits.concurrent_layers;
+        let ahead = at_once.saturating_mul(SPOOLS_PER_DOWNLOAD).min(Semaphore::MAX_PERMITS);
+        let ahead = Arc::new(Semaphore::new(ahead));
         let kept = Kept::of(&layers);
         let layers = layers.into_iter().enumerate();
         stream::iter(layers)

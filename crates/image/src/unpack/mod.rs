@@ -115,12 +115,14 @@ impl Unpack {
     /// `Conflict` if something is in the way at `dir`, found out before anything is fetched; `DigestMismatch`,
     /// `SizeMismatch` if a layer is not what the manifest says, or does not unfold to what the config says;
     /// `LayerInvalid` if an archive is broken or tries what no layer may; `LimitExceeded`; `ManifestInvalid` if the
-    /// config does not fit the layers; `Unsupported` if it is no image; `Io`; else as [`resolve`](crate::resolve()).
+    /// config does not fit the layers; `Unsupported` if it is no image; `Io`; `Config` for a bound that [can't be
+    /// kept](Limits::check); else as [`resolve`](crate::resolve()).
     ///
     /// # Cancel safety
     /// Atomic: the tree is at `dir` as a whole or not at all, and nothing else stays behind. Dropping the future waits
     /// until what was written so far is removed.
     pub async fn to(self, dir: impl Into<PathBuf>) -> Result<Unpacked> {
+        self.limits.check()?;
         let dir = dir.into();
         let target = task::spawn_blocking(move || Target::check(&dir)).await;
         let target =

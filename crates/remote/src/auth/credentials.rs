@@ -1,6 +1,7 @@
 //! Who asks: where credentials come from, and the type that keeps them out of every log.
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use gantri_core::Result;
@@ -91,6 +92,42 @@ impl Credentials for Credential {
     }
 }
 
+/// Several that are asked in their order, as the links of a chain of the caller's own: the first that knows who the user is
+/// is believed. One that fails is an error, and sends the question nowhere else.
+#[derive(Clone, Debug, Default)]
+pub struct FirstCredentials(Vec<Arc<dyn Credentials>>);
+
+impl FirstCredentials {
+    /// Asks these, first things first.
+    pub fn new(links: impl IntoIterator<Item = Arc<dyn Credentials>>) -> Self {
+        Self(links.into_iter().collect())
+    }
+}
+
+#[async_trait]
+impl Credentials for FirstCredentials {
+    async fn credential(&self, host: &Host, repository: Option<&RepositoryName>) -> Result<Credential> {
+        for link in &self.0 {
+            // Who knows the host as a whole is asked about that, whatever the others tell apart.
+            let repository = repository.filter(|_| link.by_repository(host));
+            let credential = link.credential(host, repository).await?;
+            if !credential.is_anonymous() {
+                return Ok(credential);
+            }
+        }
+        Ok(Credential::Anonymous)
+    }
+
+    fn by_repository(&self, host: &Host) -> bool {
+        self.0.iter().any(|link| link.by_repository(host))
+    }
+
+    /// As soon as one of them would: what it says can't be told from what the others do.
+    fn answers_every_host(&self) -> bool {
+        self.0.iter().any(|link| link.answers_every_host())
+    }
+}
+
 /// Whose token it is, as far as a key needs to know. One name may have a password for each repository.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Identity {
@@ -144,7 +181,73 @@ impl Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use gantri_core::{Error, ErrorKind};
+
     use super::*;
+
+    /// Knows one host, or one repository of it, or nothing for a reason.
+    #[derive(Debug)]
+    enum Link {
+        Knows(&'static str, Option<&'static str>, &'static str),
+        Fails,
+    }
+
+    #[async_trait]
+    impl Credentials for Link {
+        async fn credential(&self, host: &Host, repository: Option<&RepositoryName>) -> Result<Credential> {
+            let asked = repository.map(ToString::to_string);
+            match self {
+                Self::Knows(of, within, name) if host.as_str() == *of && asked.as_deref() == *within => {
+                    Ok(Credential::basic(*name, "canary"))
+                }
+                Self::Knows(..) => Ok(Credential::Anonymous),
+                Self::Fails => Err(Error::new(ErrorKind::Credentials, "the keychain is locked")),
+            }
+        }
+
+        fn by_repository(&self, _host: &Host) -> bool {
+            matches!(self, Self::Knows(_, Some(_), _))
+        }
+    }
+
+    /// G52: the first that knows somebody is believed, and one that fails is no one that knows nobody.
+    #[tokio::test]
+    async fn the_first_link_that_knows_the_user_is_believed() {
+        let chain = |links: Vec<Link>| {
+            FirstCredentials::new(links.into_iter().map(|link| Arc::new(link) as Arc<dyn Credentials>))
+        };
+        let cases: [(Vec<Link>, Option<&str>); 6] = [
+            (Vec::new(), Some("")),
+            (vec![Link::Knows("b.test", None, "b")], Some("")),
+            (vec![Link::Knows("b.test", None, "b"), Link::Knows("a.test", None, "a")], Some("a")),
+            (vec![Link::Knows("a.test", None, "a"), Link::Fails], Some("a")),
+            (vec![Link::Fails, Link::Knows("a.test", None, "a")], None),
+            (vec![Link::Knows("a.test", Some("x/y"), "xy"), Link::Knows("a.test", None, "a")], Some("xy")),
+        ];
+        let (host, repo): (Host, RepositoryName) = ("a.test".parse().unwrap(), "x/y".parse().unwrap());
+        for (links, expected) in cases {
+            let case = format!("{links:?}");
+            let chain = chain(links);
+            let asked = chain.by_repository(&host).then_some(&repo);
+            let name = match chain.credential(&host, asked).await {
+                Ok(Credential::Basic { username, .. }) => Some(username),
+                Ok(credential) => credential.is_anonymous().then(String::new),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Credentials, "{case}");
+                    None
+                }
+            };
+            assert_eq!(name.as_deref(), expected, "{case}");
+        }
+        // A link that knows the host as a whole is not asked about a repository.
+        let both = chain(vec![Link::Knows("a.test", Some("x/z"), "xz"), Link::Knows("a.test", None, "a")]);
+        assert_eq!(both.credential(&host, Some(&repo)).await.unwrap(), Credential::basic("a", "canary"));
+        // A15: what answers every host makes the chain one that does.
+        assert!(!both.answers_every_host());
+        assert!(
+            FirstCredentials::new([Arc::new(both) as _, Arc::new(Credential::Anonymous) as _]).answers_every_host()
+        );
+    }
 
     #[test]
     fn a_secret_is_not_shown_by_debug() {

@@ -19,7 +19,7 @@ use http::header::HeaderValue;
 use url::Url;
 
 use self::cache::{Key, TokenCache};
-pub use self::credentials::{Credential, Credentials, Secret};
+pub use self::credentials::{Credential, Credentials, FirstCredentials, Secret};
 use self::token::{Exchange, Token, Wish, basic, bearer};
 use crate::builder::PlainHttp;
 use crate::http::policy::{AddressClass, Admitted, Supplier, literal_class};
@@ -118,7 +118,7 @@ impl Authorizer {
         scope: &Scope,
         spent: Option<&HeaderValue>,
     ) -> Result<Learned> {
-        let Some((demand, named)) = self.demand(challenges)? else { return Ok(Learned::Nothing) };
+        let Some((demand, named)) = self.demand(challenges, scope).await? else { return Ok(Learned::Nothing) };
         self.with(|state| state.demand = Some(demand.clone()));
         self.replace(&demand, scope, &named, spent).await
     }
@@ -230,20 +230,44 @@ impl Authorizer {
         Ok(token)
     }
 
-    /// The first challenge that we can meet (G39), and the scope it names.
-    fn demand(&self, challenges: &[Challenge]) -> Result<Option<(Demand, Scope)>> {
+    /// The first challenge that we can meet (G39), and the scope it names; the first of all where we can meet none.
+    async fn demand(&self, challenges: &[Challenge], scope: &Scope) -> Result<Option<(Demand, Scope)>> {
+        let (mut demands, mut refused) = (Vec::new(), None);
         for challenge in challenges {
-            match (challenge.scheme(), challenge.realm()) {
-                (Scheme::Basic, _) => return Ok(Some((Demand::Basic, Scope::default()))),
-                (Scheme::Bearer, Some(realm)) => {
-                    let realm = token::realm(&self.supplier, realm)?;
-                    let service = challenge.service().map(str::to_owned);
-                    return Ok(Some((Demand::Bearer { realm, service }, challenge.scope().unwrap_or_default())));
-                }
-                _ => {}
+            match self.read(challenge) {
+                Ok(demand) => demands.extend(demand),
+                Err(error) => refused = refused.or(Some(error)),
             }
         }
-        Ok(None)
+        // Nobody is looked up where there is nothing to choose.
+        if demands.len() + usize::from(refused.is_some()) > 1 {
+            let within = self.within(scope);
+            let known = self.with(|state| state.find(within.as_ref()));
+            let credential = match known {
+                Some(credential) => credential,
+                None => self.look_up(within.as_ref()).await?,
+            };
+            if let Some(met) = demands.iter().position(|(demand, _)| demand.is_met_by(&credential)) {
+                return Ok(Some(demands.swap_remove(met)));
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => Ok(demands.into_iter().next()),
+        }
+    }
+
+    /// What a challenge demands, if it is of a kind that anybody could meet.
+    fn read(&self, challenge: &Challenge) -> Result<Option<(Demand, Scope)>> {
+        Ok(match (challenge.scheme(), challenge.realm()) {
+            (Scheme::Basic, _) => Some((Demand::Basic, Scope::default())),
+            (Scheme::Bearer, Some(realm)) => {
+                let realm = token::realm(&self.supplier, realm)?;
+                let service = challenge.service().map(str::to_owned);
+                Some((Demand::Bearer { realm, service }, challenge.scope().unwrap_or_default()))
+            }
+            _ => None,
+        })
     }
 
     /// The repository that a credential is looked up for.
@@ -346,6 +370,16 @@ impl Authorizer {
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Demand {
+    /// A token server may know anybody; a password is all that Basic takes, but for a token that is sent as it is.
+    fn is_met_by(&self, credential: &Credential) -> bool {
+        match self {
+            Self::Bearer { .. } => true,
+            Self::Basic => matches!(credential, Credential::Basic { .. } | Credential::Bearer(_)),
+        }
     }
 }
 

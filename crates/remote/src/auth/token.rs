@@ -24,7 +24,7 @@ use super::credentials::{Credential, Secret};
 use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::http::{Body, Destination};
-use crate::transport::{Paced, is_passing, retry_after};
+use crate::transport::{Paced, is_passing, retry_after, said};
 
 /// A token, and when it must no longer be used.
 #[derive(Clone, Debug)]
@@ -324,25 +324,13 @@ impl Answered {
     }
 }
 
-/// The token server's own reason, in either of the forms that are about: distribution's and OAuth2's.
+/// The token server's own reason, in whatever form it gives it.
 fn refusal(answered: &Answered) -> Error {
-    #[derive(Deserialize)]
-    struct OAuth {
-        #[serde(default)]
-        error: String,
-        #[serde(default)]
-        error_description: String,
-    }
     let Answered { status, headers, body } = answered;
     let error = if let Some(errors) = ErrorBody::parse(body).filter(|body| !body.errors.is_empty()) {
         Error::from_wire(*status, Some(errors), "refused")
     } else {
-        let reason = serde_json::from_slice::<OAuth>(body).ok();
-        let reason = reason.map(|said| format!("{} {}", said.error, said.error_description)).unwrap_or_default();
-        let what = match reason.trim() {
-            "" => "refused".to_owned(),
-            reason => format!("refused: {}", display_untrusted(reason)),
-        };
+        let what = said(headers, body).map_or_else(|| "refused".to_owned(), |said| format!("refused: {said}"));
         Error::new(kind(*status), what).with_status(*status)
     };
     if !is_passing(*status) {

@@ -126,7 +126,7 @@ impl Remote {
         let mut seen = HashSet::new();
         let mut children = index.manifests;
         children.retain(|child| seen.insert(child.digest.clone()));
-        let at_once = self.limits().concurrent_requests.max(1);
+        let at_once = self.limits().concurrent_requests;
         let (remote, repo, subject) = (self.clone(), repo.clone(), subject.clone());
         let verified = iter(children).map(move |child| {
             let (remote, repo, subject) = (remote.clone(), repo.clone(), subject.clone());

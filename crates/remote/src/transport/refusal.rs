@@ -13,6 +13,7 @@ use super::outcome::{retry_after, text};
 use super::quota::RateLimit;
 use super::request::About;
 use super::response::is_html;
+use super::said::said;
 use crate::http::url::Redacted;
 
 /// The error for an answer that refuses.
@@ -26,7 +27,7 @@ pub(super) async fn of_status(mut response: Response, request: About<'_>, limits
     }
     let what = match &errors {
         Some(_) => request.what.to_owned(),
-        None => format!("{}: {}", request.what, plain_words(status, request.method)),
+        None => format!("{}: {}", request.what, words(&response, request.method, &body)),
     };
     let error = match (status, &errors) {
         (StatusCode::NOT_FOUND, None) => Error::new(request.absent, what).with_status(status),
@@ -67,9 +68,16 @@ fn looks_like_a_page(response: &Response, body: &[u8]) -> bool {
             || body.trim_ascii_start().to_ascii_lowercase().starts_with(b"<!doctype html"))
 }
 
-fn plain_words(status: StatusCode, method: &Method) -> String {
-    let words = status.canonical_reason().unwrap_or("refused").to_ascii_lowercase();
-    if *method == Method::HEAD { format!("{words}; an answer to head carries no reason") } else { words }
+/// The status in words, and what the body says beyond them.
+fn words(response: &Response, method: &Method, body: &[u8]) -> String {
+    let words = response.head.status.canonical_reason().unwrap_or("refused").to_ascii_lowercase();
+    if *method == Method::HEAD {
+        return format!("{words}; an answer to head carries no reason");
+    }
+    match said(&response.head.headers, body) {
+        Some(said) if !said.eq_ignore_ascii_case(&words) => format!("{words}: {said}"),
+        _ => words,
+    }
 }
 
 fn with_advice(error: Error, response: &Response) -> Error {

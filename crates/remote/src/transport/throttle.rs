@@ -46,14 +46,18 @@ impl Throttle {
 
     /// A pace of these bounds (`concurrent_requests`, `connections`, `first_byte`, `retry_budget`), whatever the limits of
     /// those who share it.
-    pub fn new(limits: &Limits) -> Self {
+    ///
+    /// # Errors
+    /// `Config` for a bound that [can't be kept](Limits::check).
+    pub fn new(limits: &Limits) -> Result<Self> {
+        limits.check()?;
         let bounds = Bounds {
-            requests: limits.concurrent_requests.clamp(1, Semaphore::MAX_PERMITS),
-            connections: limits.connections.clamp(1, Semaphore::MAX_PERMITS),
+            requests: limits.concurrent_requests.min(Semaphore::MAX_PERMITS),
+            connections: limits.connections.min(Semaphore::MAX_PERMITS),
             patience: limits.first_byte,
             budget: limits.retry_budget,
         };
-        Self(Arc::new(Hosts { bounds, hosts: Mutex::default() }))
+        Ok(Self(Arc::new(Hosts { bounds, hosts: Mutex::default() })))
     }
 
     /// What is kept of the host of a URL.
@@ -243,7 +247,7 @@ mod tests {
     /// A registry that names one host after the other does not fill the memory; a host that asked to be left alone is kept.
     #[tokio::test(start_paused = true)]
     async fn hosts_that_nobody_waits_for_are_forgotten() {
-        let throttle = Throttle::new(&Limits::default());
+        let throttle = Throttle::new(&Limits::default()).unwrap();
         let url = |number: u32| Url::parse(&format!("https://h{number}.test/")).unwrap();
         throttle.host(&url(0)).hold(Duration::from_secs(60));
         for number in 1..10_000 {
@@ -256,7 +260,7 @@ mod tests {
     /// H8: who comes for the first time when the gate has just opened does not go before those who waited there.
     #[tokio::test(start_paused = true)]
     async fn a_gate_opens_first_for_those_whose_time_runs() {
-        let host = Throttle::new(&Limits::default()).host(&Url::parse("https://a.test/").unwrap());
+        let host = Throttle::new(&Limits::default()).unwrap().host(&Url::parse("https://a.test/").unwrap());
         let start = Instant::now();
         host.hold(Duration::from_secs(5));
         sleep(Duration::from_secs(5)).await;
@@ -269,7 +273,7 @@ mod tests {
     /// The same name and port is the same host, whatever the scheme's default left out.
     #[tokio::test]
     async fn hosts_are_told_apart_by_name_and_port() {
-        let throttle = Throttle::new(&Limits::default());
+        let throttle = Throttle::new(&Limits::default()).unwrap();
         let same = |one: &str, other: &str| {
             Arc::ptr_eq(&throttle.host(&Url::parse(one).unwrap()), &throttle.host(&Url::parse(other).unwrap()))
         };

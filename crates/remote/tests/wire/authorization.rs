@@ -399,6 +399,25 @@ async fn the_cause_of_a_failed_exchange_is_kept() {
     assert_eq!(error.codes().len(), 1);
     assert!(error.to_string().contains("ask sales"), "{error}");
     assert!(error.source().is_none_or(|cause| !cause.to_string().is_empty()));
+    // Docker Hub's, that of others, and none in particular: escaped, not endless, and no web page.
+    let long = format!("no\u{1b}[2J {}", "x".repeat(1_000));
+    let forms = [
+        (401, r#"{"details":"incorrect username or password"}"#, "refused: incorrect username or password (401)"),
+        (401, r#"{"message":"use a personal access token"}"#, "refused: use a personal access token (401)"),
+        (403, "your ip is not on the list\n", "refused: your ip is not on the list (403)"),
+        (400, &long, "refused: no\\u{1b}[2J xxx"),
+        (401, "<!doctype html><h1>Log in</h1>", "refused (401)"),
+        (401, r#"{"token":"canary"}"#, "refused (401)"),
+    ];
+    for (status, body, expected) in forms {
+        let answer = body.to_owned();
+        let script = Script::new(move |seen, _| {
+            if is_token(seen) { Reply::status(status).body(answer.clone()) } else { challenge("repository:a/b:pull") }
+        });
+        let text = named(&script).manifest(&repo, &v1).await.unwrap_err().to_string();
+        assert!(text.contains(expected), "{body}: {text}");
+        assert!(text.len() < 400 && !text.contains("canary"), "{body}: {text}");
+    }
 }
 
 /// A10: tokens of five seconds, and a push that takes a minute, by a registry whose clock is anybody's guess: every token is

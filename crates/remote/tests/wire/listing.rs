@@ -46,6 +46,16 @@ async fn a_page_size_is_asked_for_only_if_told() {
     let found: Vec<_> = remote.tags(&repo(), Some(&after)).try_collect().await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(script.lines(), ["GET https://registry.test/v2/a/b/tags/list?n=100&last=v1"]);
+
+    let script = Script::new(|seen, _| match seen.url.contains("referrers") {
+        true => Reply::status(404),
+        false => Reply::ok(r#"{"tags":[],"repositories":[]}"#),
+    });
+    let untold = crate::script::remote(&script);
+    tags(&untold).await.unwrap();
+    untold.repositories(None).try_collect::<Vec<_>>().await.unwrap();
+    untold.referrers(&repo(), &Digest::of(b"x"), None).try_collect::<Vec<_>>().await.unwrap();
+    assert!(script.count() >= 3 && script.lines().iter().all(|line| !line.contains('?')), "{:?}", script.lines());
 }
 
 #[tokio::test]
@@ -161,6 +171,27 @@ async fn repositories_are_asked_of_the_catalog() {
         let script = Script::new(move |_, _| Reply::status(status));
         let found: Result<Vec<_>> = remote(&script).repositories(None).try_collect().await;
         assert_eq!(found.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+}
+
+/// O33, C18, G7: the catalog is nobody's repository, and its scope says so, whether or not the registry names one.
+#[tokio::test]
+async fn the_catalog_has_a_scope_of_its_own() {
+    for named in ["", r#",scope="registry:catalog:*""#] {
+        let script =
+            Script::new(move |seen, _| match (seen.url.starts_with("https://auth.test/"), seen.authorization()) {
+                (true, _) => Reply::ok(r#"{"token":"t"}"#),
+                (false, Some("Bearer t")) => Reply::ok(r#"{"repositories":["a"]}"#),
+                (false, _) => {
+                    let challenge = format!(r#"Bearer realm="https://auth.test/token",service="s"{named}"#);
+                    Reply::status(401).header("www-authenticate", challenge)
+                }
+            });
+        let found: Vec<_> = remote(&script).repositories(None).try_collect().await.unwrap();
+        assert_eq!(found.len(), 1);
+        let asked = url::Url::parse(&script.seen()[1].url).unwrap();
+        let scopes: Vec<_> = asked.query_pairs().filter(|(name, _)| name == "scope").collect();
+        assert_eq!(scopes, [("scope".into(), "registry:catalog:*".into())], "{asked}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod auth;
 mod authorization;
+mod challenges;
 mod check;
 mod delete;
 mod download;

@@ -203,6 +203,25 @@ async fn a_manifest_that_breaks_off_is_asked_for_again() {
     assert_eq!(script.count(), 3);
 }
 
+/// C9: an answer to HEAD has no body, and its status says what kind of error it is.
+#[tokio::test(start_paused = true)]
+async fn a_refused_head_has_a_kind() {
+    let cases = [
+        (401, ErrorKind::Unauthorized),
+        (403, ErrorKind::Denied),
+        (429, ErrorKind::RateLimited),
+        (400, ErrorKind::Protocol),
+        (503, ErrorKind::Unavailable),
+    ];
+    for (status, kind) in cases {
+        let script = Script::new(move |_, _| Reply::status(status));
+        let error = remote(&script).resolve_manifest(&repo(), &tag("v1")).await.unwrap_err();
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(status), "{error:?}");
+        assert_eq!((error.kind(), error.codes()), (kind, &[][..]), "{error:?}");
+        assert!(script.methods().split(' ').all(|method| method == "HEAD"), "{status}: {}", script.methods());
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_there_has_a_kind_even_without_a_body() {
     let script = Script::new(|_, _| Reply::status(404));

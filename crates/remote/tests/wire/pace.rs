@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
-use gantri_core::{BlobBody, ErrorKind, Event, Limits, Observer, Pull, Push, Result, Retry};
-use gantri_remote::{Remote, Throttle};
+use gantri_core::{BlobBody, ByteStream, ErrorKind, Event, Limits, Observer, Pull, Push, Result, Retry};
+use gantri_remote::{Body, HttpClient, Remote, SendError, Throttle};
 use gantri_spec::{ByteRange, Descriptor, Digest, MediaType};
 use tokio::time::Instant;
 
@@ -163,7 +164,7 @@ async fn who_shares_a_throttle_shares_the_pauses() {
             0 => Reply::status(429).header("retry-after", "20"),
             _ => manifest(),
         });
-        let throttle = Throttle::new(&Limits::default());
+        let throttle = Throttle::new(&Limits::default()).unwrap();
         let make = || if shared { builder(&script).throttle(throttle.clone()) } else { builder(&script) };
         let (one, other) = (make().build().unwrap(), make().build().unwrap());
         let started = Instant::now();
@@ -179,6 +180,52 @@ async fn who_shares_a_throttle_shares_the_pauses() {
     }
 }
 
+/// Answers after a second, and counts how many wait for it at once.
+#[derive(Debug, Default)]
+struct Busy {
+    inside: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl HttpClient for Busy {
+    async fn send(&self, _request: http::Request<Body>) -> Result<http::Response<ByteStream>, SendError> {
+        let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(inside, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+        let body: ByteStream = Box::pin(futures_util::stream::iter([Ok(BODY.into())]));
+        Ok(http::Response::builder().header("content-type", INDEX).body(body).unwrap())
+    }
+}
+
+/// O15: so many requests at a time for a host, whoever makes them: calls, and values that share a throttle. Another host has
+/// as many of its own.
+#[tokio::test(start_paused = true)]
+async fn requests_at_a_time_are_counted_by_host_and_across_calls() {
+    let cases =
+        [("one.test", "one.test", true, 8), ("one.test", "one.test", false, 16), ("one.test", "b.test", true, 16)];
+    for (one, other, shared, most) in cases {
+        let busy = Arc::new(Busy::default());
+        let throttle = Throttle::new(&Limits::default()).unwrap();
+        let make = |host: &str| {
+            let builder = Remote::builder(host.parse().unwrap()).http_client(Arc::clone(&busy) as Arc<dyn HttpClient>);
+            if shared { builder.throttle(throttle.clone()) } else { builder }.build().unwrap()
+        };
+        let (one, other) = (make(one), make(other));
+        let started = Instant::now();
+        let (first, second) = tokio::join!(half(&one), half(&other));
+        assert!(first.iter().chain(&second).all(Result::is_ok));
+        assert_eq!(busy.most.load(Ordering::SeqCst), most, "{one:?} {other:?} {shared}");
+        assert_eq!(started.elapsed().as_secs(), (TASKS / most) as u64);
+    }
+}
+
+async fn half(remote: &Remote) -> Vec<Result<()>> {
+    let (repo, tags): (_, Vec<_>) = (repo(), (0..TASKS / 2).map(|task| tag(&format!("v{task}"))).collect());
+    join_all(tags.iter().map(|tag| async { remote.manifest(&repo, tag).await.map(drop) })).await
+}
+
 /// Where registries lead is a host like any other: its pause is its own, and holds for all who are led there.
 #[tokio::test(start_paused = true)]
 async fn the_pause_of_a_store_holds_for_every_registry_that_leads_there() {
@@ -188,7 +235,7 @@ async fn the_pause_of_a_store_holds_for_every_registry_that_leads_there() {
         (false, _) if seen.url.contains("manifests") => manifest(),
         (false, _) => Reply::status(307).header("location", "https://cdn.test/x"),
     });
-    let throttle = Throttle::new(&Limits::default());
+    let throttle = Throttle::new(&Limits::default()).unwrap();
     let make = |host| builder_for(host, &script).throttle(throttle.clone()).build().unwrap();
     let (one, other) = (make("one.test"), make("other.test"));
     let (repo, tag, digest) = (repo(), tag("v1"), Digest::of(b"blob"));
@@ -235,7 +282,7 @@ async fn a_token_server_has_its_time_from_when_it_is_asked() {
         }
         (false, _) => manifest(),
     });
-    let throttle = Throttle::new(&Limits::default());
+    let throttle = Throttle::new(&Limits::default()).unwrap();
     let make = || builder(&script).throttle(throttle.clone()).limits(limits(|limits| limits.request_tries = 1));
     let (one, other) = (make().build().unwrap(), make().build().unwrap());
     let (repo, v1) = (repo(), tag("v1"));
@@ -273,7 +320,7 @@ async fn no_room_at_a_token_server_is_called_so() {
         }
         _ => Reply::ok("blob"),
     });
-    let throttle = Throttle::new(&limits(|limits| limits.connections = 1));
+    let throttle = Throttle::new(&limits(|limits| limits.connections = 1)).unwrap();
     let make = |host| builder_for(host, &script).throttle(throttle.clone()).build().unwrap();
     let (registry, beside) = (make("registry.test"), make("auth.test"));
     let (repo, digest) = (repo(), Digest::of(b"blob"));

@@ -174,6 +174,37 @@ async fn an_error_body_is_read_as_far_as_its_bound() {
     assert_eq!(script.count(), 5);
 }
 
+/// What a refusal says in another form than the spec's is quoted: from its beginning, escaped, without what URLs keep
+/// secret. It decides nothing.
+#[tokio::test(start_paused = true)]
+async fn the_words_of_a_refusal_are_kept_whatever_their_form() {
+    const S3: &str = "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message>\
+                      <StringToSign>canary</StringToSign></Error>";
+    let long = "over ".repeat(200);
+    let cases = [
+        (403, "text/plain", "quota\u{1b}[2J \u{202e}exceeded\n", "forbidden: quota\\u{1b}[2J \\u{202e}exceeded (403)"),
+        (400, "application/json", r#"{"message":"no such project"}"#, "bad request: no such project (400)"),
+        (404, "text/plain", "Not Found", "v1: not found (404)"),
+        (403, "application/xml", S3, "forbidden: Request has expired (403)"),
+        (403, "text/plain", "see https://me:canary@a.test/x?sig=canary", "forbidden: see https://a.test/x?.. (403)"),
+        (403, "text/html", "canary", "v1: forbidden (403)"),
+        (503, "text/plain", "upstream connect error", "service unavailable: upstream connect error (503)"),
+        (403, "text/plain", &long, "forbidden: over over"),
+    ];
+    for (status, content_type, body, expected) in cases {
+        let answer = body.to_owned();
+        let script =
+            Script::new(move |_, _| Reply::status(status).body(answer.clone()).header("content-type", content_type));
+        let text = remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err().to_string();
+        assert!(text.contains(expected), "{body}: {text}");
+        assert!(text.len() < 400 && !text.contains("canary"), "{body}: {text}");
+    }
+    // What is sent with an answer to HEAD is no part of it.
+    let script = Script::new(|_, _| Reply::status(403).body("canary").header("content-type", "text/plain"));
+    let error = remote(&script).resolve_manifest(&repo(), &tag("v1")).await.unwrap_err();
+    assert_eq!((script.methods(), error.to_string().contains("canary")), ("HEAD".to_owned(), false), "{error}");
+}
+
 /// H25: a body that breaks off is a try like any other; the two do not multiply.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_breaks_off_counts_as_a_try() {

@@ -143,6 +143,33 @@ async fn what_is_blocked_is_sent_nothing() {
     assert_eq!(asked(&origin), Vec::<String>::new());
 }
 
+/// O19: the proxy of one host is that host's alone.
+#[tokio::test]
+async fn a_host_is_reached_through_the_proxy_of_its_own() {
+    // Whoever is asked through a proxy is named in the request's own line.
+    let image = Image::of(&[]);
+    let proxy = image.clone().serve(|image, request| {
+        let mut request = request.clone();
+        request.target =
+            request.target.split_once(".test").map(|(_, path)| path.split('?').next().unwrap().to_owned())?;
+        Some(image.answer(&request))
+    });
+    let (direct, never) = (open(), closed(418));
+    let toml = "server = \"http://@1@\"\n[host.\"http://m.test\"]\ncapabilities = [\"pull\"]\nproxy = \"http://@0@\"\n";
+    let other = "server = \"http://@2@\"\n";
+    let files = [("hosts/example.com/hosts.toml", toml), ("hosts/other.com/hosts.toml", other)];
+    let (_dir, client) = client(&files, &[&proxy, &direct, &never]);
+    let found = client.image(&location("example.com/app:v1")).await.unwrap();
+    client.config(&location("example.com/app:v1"), &found).await.unwrap();
+    assert_eq!(
+        asked(&proxy),
+        ["GET http://m.test/v2/app/manifests/D?ns=example.com", "GET http://m.test/v2/app/blobs/D?ns=example.com"]
+    );
+    assert_eq!(asked(&direct), ["HEAD /v2/app/manifests/v1?ns=example.com"]);
+    assert!(client.manifest(&location("other.com/app:v1")).await.is_err());
+    assert_eq!((asked(&proxy).len(), asked(&never).len()), (2, 1));
+}
+
 /// Tags of those that may resolve, content of those that may be pulled from.
 #[tokio::test]
 async fn a_host_of_hosts_toml_is_asked_for_what_it_is_capable_of() {

@@ -37,7 +37,7 @@ impl Chunks {
             least: 0,
             least_bound: limits.chunk_min,
             window: None,
-            memory: limits.chunk.max(1),
+            memory: limits.chunk,
             at_once: limits.monolithic_put,
             forced: false,
         }

@@ -8,5 +8,6 @@ mod location;
 mod model;
 mod mount;
 mod put;
+mod refused;
 mod sizes;
 mod steps;
