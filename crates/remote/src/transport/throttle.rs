@@ -77,11 +77,15 @@ pub(crate) enum Lane {
     Streamed,
 }
 
+/// Those who waited for a gate come within this many milliseconds after it has opened.
+const SPREAD_MS: u64 = 250;
+const SPREAD: Duration = Duration::from_millis(SPREAD_MS);
+
 /// Where a request stands among those that wait for the gate. Whose time is running goes first: otherwise the last of a
 /// large herd would still be served while the first run out of theirs (H8).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Queue {
-    /// It was sent before, or such a one waits for it.
+    /// It was sent before, or is for a token that others wait for.
     Front,
     /// It was not.
     Back,
@@ -153,7 +157,7 @@ impl Host {
             let Ok(Ok(place)) = timeout(self.bounds.patience, Arc::clone(&self.places).acquire_owned()).await else {
                 return Err(self.no_room());
             };
-            if self.closed().is_none() {
+            if self.closed(queue).is_none() {
                 return Ok(Pass { _lane: turn, place: Place(place) });
             }
         }
@@ -196,28 +200,30 @@ impl Host {
 
     /// Waits until the gate is open, and then a little: whoever waited there must not start together.
     async fn gate(&self, queue: Queue) {
-        const SPREAD: u64 = 250;
-        let ahead = match queue {
-            Queue::Front => 0,
-            Queue::Back => SPREAD,
-        };
-        while let Some(until) = self.closed() {
+        while let Some(until) = self.closed(queue) {
             sleep_until(until).await;
-            sleep(Duration::from_millis(ahead + roll() % SPREAD)).await;
+            sleep(Duration::from_millis(roll() % SPREAD_MS)).await;
         }
     }
 
-    fn closed(&self) -> Option<Instant> {
+    /// Until when the gate is closed for who stands there in the queue; it opens for the front first.
+    fn closed(&self, queue: Queue) -> Option<Instant> {
         let mut state = self.lock();
-        if state.closed_until.is_some_and(|until| until <= Instant::now()) {
+        let until = state.closed_until?;
+        let now = Instant::now();
+        if until + SPREAD <= now {
             state.closed_until = None;
         }
-        state.closed_until
+        let until = match queue {
+            Queue::Front => until,
+            Queue::Back => until + SPREAD,
+        };
+        Some(until).filter(|until| *until > now)
     }
 
     /// Whether nothing would be lost with it.
     fn is_idle(&self) -> bool {
-        self.closed().is_none() && self.lock().budget.is_full(Instant::now())
+        self.closed(Queue::Back).is_none() && self.lock().budget.is_full(Instant::now())
     }
 
     fn no_room(&self) -> Error {
@@ -244,7 +250,20 @@ mod tests {
             throttle.host(&url(number)).let_through();
         }
         assert!(throttle.0.hosts.lock().unwrap().len() <= Throttle::MANY);
-        assert!(throttle.host(&url(0)).closed().is_some());
+        assert!(throttle.host(&url(0)).closed(Queue::Front).is_some());
+    }
+
+    /// H8: who comes for the first time when the gate has just opened does not go before those who waited there.
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_opens_first_for_those_whose_time_runs() {
+        let host = Throttle::new(&Limits::default()).host(&Url::parse("https://a.test/").unwrap());
+        let start = Instant::now();
+        host.hold(Duration::from_secs(5));
+        sleep(Duration::from_secs(5)).await;
+        drop(host.enter(Lane::Light, Queue::Front).await.unwrap());
+        assert_eq!(start.elapsed(), Duration::from_secs(5));
+        drop(host.enter(Lane::Light, Queue::Back).await.unwrap());
+        assert!(start.elapsed() >= Duration::from_secs(5) + SPREAD, "{:?}", start.elapsed());
     }
 
     /// The same name and port is the same host, whatever the scheme's default left out.
