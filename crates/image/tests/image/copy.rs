@@ -420,3 +420,17 @@ async fn what_the_source_lacks_is_told_without_waiting_for_the_target() {
     assert!(error.to_string().contains(": source: "), "{error}");
     assert_eq!(error.kind(), ErrorKind::RepositoryUnknown, "{error}");
 }
+
+/// A place that is read through mirrors is another registry than the one behind, and yet at home in that.
+#[tokio::test]
+async fn what_is_read_before_its_registry_is_mounted_in_it() {
+    for (at_home, mounted) in [(false, 0), (true, 2)] {
+        let memory = Memory::new();
+        put_image(&memory, &["config", "layer"], &["v1"]).await;
+        let (mirror, registry) = (Spy::new(memory.clone()), Spy::new(memory));
+        let (source, target) = (place(&mirror, repo()), place(&registry, elsewhere()));
+        let source = if at_home { source.at_home_in(Arc::clone(&target.registry)) } else { source };
+        copy(vec![CopyItem::new(source, tag(), target, vec![tag()])], &CopyOptions::default()).await.unwrap();
+        assert_eq!((registry.count("mount_blob"), mirror.count("blob ")), (mounted, 2 - mounted));
+    }
+}
