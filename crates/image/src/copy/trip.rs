@@ -108,7 +108,7 @@ impl<'a> Trip<'a> {
             Platforms::All => try_join(root, self.tagged().map(Ok)).await?,
             Platforms::Only(_) => (root.await?, self.tagged().await),
         };
-        self.travel(root, &tagged?).await
+        self.travel(root, &tagged?).boxed().await
     }
 
     async fn travel(&self, Root { manifest: root, is_made }: Root, tagged: &[(Tag, Option<Digest>)]) -> Result<()> {
