@@ -85,9 +85,21 @@ impl KeptSession for Kept {
 
     async fn forget(&mut self) {
         self.session = None;
-        let path = self.path.clone();
-        if let Err(error) = blocking(move || fs::remove_file(path)).await {
+        // The file itself stays for now: the next session of the same upload may be kept in it.
+        let file = Arc::clone(&self.file);
+        if let Err(error) = blocking(move || file.set_len(0)).await {
             tracing::debug!(%error, "an upload that is over stays in its file");
+        }
+    }
+}
+
+/// A file in which nothing is kept goes, while it is still locked: nobody else may have opened it for a session of his own.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.session.is_none()
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::debug!(%error, "a file without an upload stays");
         }
     }
 }
@@ -183,6 +195,25 @@ mod tests {
         kept.forget().await;
         drop(kept);
         assert_eq!(place(&uploads, "a/b").await.unwrap().session(), None);
+    }
+
+    /// The registry forgot the first session, and the same put began another.
+    #[tokio::test]
+    async fn a_session_that_follows_a_forgotten_one_is_kept_too() {
+        let home = tempfile::tempdir().unwrap();
+        let uploads = KeptUploads::at(home.path());
+        let mut kept = place(&uploads, "a/b").await.unwrap();
+        kept.keep(UploadSession::new("a longer name than the other has, by far", 0, Algorithm::Sha256)).await;
+        kept.forget().await;
+        assert!(place(&uploads, "a/b").await.is_none(), "the place is still in hand");
+        kept.keep(session()).await;
+        drop(kept);
+        let mut kept = place(&uploads, "a/b").await.unwrap();
+        assert_eq!(kept.session(), Some(session()));
+        kept.forget().await;
+        drop(kept);
+        drop(place(&uploads, "a/b").await.unwrap());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing is kept, in no file");
     }
 
     #[tokio::test]

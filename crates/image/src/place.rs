@@ -8,7 +8,8 @@ use gantri_spec::RepositoryName;
 
 /// A repository of a registry.
 ///
-/// Two places are in the same registry, so that one can mount what the other has, if they hold the same `Arc`.
+/// Two places are in the same registry, so that one can mount what the other has, if they hold the same `Arc`, or their
+/// [`home`](Self::at_home_in) is the same.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Place {
@@ -17,12 +18,14 @@ pub struct Place {
     /// The repository.
     pub repo: RepositoryName,
     name: Option<String>,
+    /// `None` is the registry itself.
+    home: Option<Arc<dyn Registry>>,
 }
 
 impl Place {
     /// This repository of this registry.
     pub fn new(registry: Arc<dyn Registry>, repo: RepositoryName) -> Self {
-        Self { registry, repo, name: None }
+        Self { registry, repo, name: None, home: None }
     }
 
     /// What messages call it: a job knows no host and no directory. Default: the repository's name.
@@ -30,9 +33,21 @@ impl Place {
         Self { name: Some(name.into()), ..self }
     }
 
+    /// What is read here belongs to a repository of the same name in that registry, which may be asked to mount it from
+    /// there: so it is with mirrors before a registry, and the registry itself.
+    pub fn at_home_in(self, home: Arc<dyn Registry>) -> Self {
+        Self { home: Some(home), ..self }
+    }
+
     /// Tells registries apart for as long as this place lives.
     pub(crate) fn registry_id(&self) -> RegistryId {
         RegistryId(Arc::as_ptr(&self.registry).cast::<()>().addr())
+    }
+
+    /// Whether the other one's registry may have what is read here in another of its repositories, to mount it from there.
+    pub(crate) fn can_be_mounted_in(&self, other: &Self) -> bool {
+        let home = self.home.as_ref().unwrap_or(&self.registry);
+        Arc::ptr_eq(home, &other.registry) && self.repo != other.repo
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

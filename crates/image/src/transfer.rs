@@ -143,7 +143,7 @@ impl Transfers {
 /// given the bytes, to look at what it has.
 fn mount_source(supply: &Supply, target: &Place) -> Option<RepositoryName> {
     match supply {
-        Supply::Place(source) if source.registry_id() == target.registry_id() => {
+        Supply::Place(source) if source.can_be_mounted_in(target) => {
             target.registry.guards_content().then(|| source.repo.clone())
         }
         _ => None,

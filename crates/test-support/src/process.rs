@@ -137,6 +137,11 @@ impl Running {
         self.signal(Signal::TERM);
     }
 
+    /// Lets it do nothing more, for as long as it lives.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
     /// How it ended, if it does so in this time.
     pub fn ended_within(&mut self, time: Duration) -> Option<Ran> {
         let output = self.ended.recv_timeout(time).ok()?;

@@ -1,6 +1,11 @@
 //! The way to a registry, with a fault: it cuts connections after so many bytes, or is slow enough for somebody to be killed
 //! on it. It counts what passes, and holds what is sent of an upload against what the registry has acknowledged.
+//!
+//! What passes lies in the buffers of the two kernels until somebody reads it: little of it as long as he keeps up, and many
+//! times what a client may lose if the machine is busy with other things. So the buffer on this side is kept small, and what
+//! is unread on the other when a client is killed is counted ([`Link::unread`]): nobody ever had it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -63,6 +68,9 @@ struct Shared {
     left: AtomicI64,
     down: AtomicU64,
     up: AtomicU64,
+    /// Who has it lets bytes pass.
+    turn: Mutex<()>,
+    unread: AtomicU64,
     cuts: AtomicU64,
     /// Bytes of the upload that the registry has acknowledged.
     acknowledged: AtomicU64,
@@ -73,7 +81,7 @@ struct Shared {
 impl Link {
     pub(crate) fn to(host: &str, fault: Fault, seed: u64) -> Self {
         let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(async { listen() });
         let own = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
             to: host.parse().unwrap(),
@@ -82,6 +90,8 @@ impl Link {
             left: AtomicI64::new(0),
             down: AtomicU64::new(0),
             up: AtomicU64::new(0),
+            turn: Mutex::default(),
+            unread: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             again: AtomicU64::new(0),
@@ -103,6 +113,19 @@ impl Link {
         self.shared.counter(way).load(Ordering::SeqCst)
     }
 
+    /// Has `kill` end a client that has stopped, while nothing passes; remembers what it, or the registry, had not read.
+    pub(crate) fn around<T>(&self, way: Way, kill: impl FnOnce() -> T) -> T {
+        let _turn = self.shared.turn.lock().unwrap();
+        let port = if way == Way::Down { &self.host } else { &self.shared.to.to_string() };
+        self.shared.unread.fetch_add(unread(port, way), Ordering::SeqCst);
+        kill()
+    }
+
+    /// Bytes that were lost unread when clients were killed.
+    pub(crate) fn unread(&self) -> u64 {
+        self.shared.unread.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::SeqCst)
     }
@@ -120,7 +143,7 @@ impl Link {
 
 impl Shared {
     async fn join(self: Arc<Self>, client: TcpStream) {
-        let Ok(registry) = TcpStream::connect(self.to).await else { return };
+        let Ok(registry) = socket().connect(self.to).await else { return };
         let (client_reads, client_writes) = client.into_split();
         let (registry_reads, registry_writes) = registry.into_split();
         let up = Arc::clone(&self).pump(Way::Up, client_reads, registry_writes);
@@ -145,10 +168,9 @@ impl Shared {
             let bytes = &buffer[..count];
             self.listen(way, bytes);
             let passed = self.allowed(way, count);
-            if to.write_all(&bytes[..passed]).await.is_err() {
+            if self.pass(way, &bytes[..passed], &to).await.is_err() {
                 return;
             }
-            self.counter(way).fetch_add(passed as u64, Ordering::SeqCst);
             if passed < count {
                 self.cuts.fetch_add(1, Ordering::SeqCst);
                 if self.dice.lock().unwrap().below(2) == 0 {
@@ -161,6 +183,23 @@ impl Shared {
             // The rate of a link, so that it is the link that is full and not the buffers on it.
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Hands these on, and counts them as they go.
+    async fn pass(&self, way: Way, mut bytes: &[u8], to: &OwnedWriteHalf) -> io::Result<()> {
+        while !bytes.is_empty() {
+            to.writable().await?;
+            let _turn = self.turn.lock().unwrap();
+            match to.try_write(bytes) {
+                Ok(count) => {
+                    self.counter(way).fetch_add(count as u64, Ordering::SeqCst);
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn counter(&self, way: Way) -> &AtomicU64 {
@@ -208,6 +247,35 @@ impl Shared {
             _ => {}
         }
     }
+}
+
+/// A socket that buffers little of what is sent; those that a listener accepts are like it.
+fn socket() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(u32::try_from(PIECE).unwrap()).unwrap();
+    socket
+}
+
+fn listen() -> TcpListener {
+    let socket = socket();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.listen(128).unwrap()
+}
+
+/// Bytes that have come to sockets connected with this port, or to those at this port, and that nobody has read yet.
+fn unread(host: &str, way: Way) -> u64 {
+    let port: u16 = host.rsplit_once(':').unwrap().1.parse().unwrap();
+    let port = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let of = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // Established: the queue of one that listens is another thing.
+        let [_, local, remote, "01", queues, ..] = words[..] else { return None };
+        let ours = if way == Way::Down { remote } else { local };
+        let (_, received) = queues.split_once(':').filter(|_| ours.ends_with(&port))?;
+        u64::from_str_radix(received, 16).ok()
+    };
+    table.lines().filter_map(of).sum()
 }
 
 /// Bytes that pass at once.

@@ -11,6 +11,7 @@ use gantri_store::{Archive, ArchiveDraft, ArchiveKind, Draft, Existing, Layout};
 
 use super::Client;
 use crate::location::{ArchivePath, Location};
+use crate::registries::ToRead;
 
 /// A location to read from.
 pub(super) struct Opened {
@@ -42,7 +43,8 @@ impl Client {
                 let selector = reference.selector();
                 let tag = tag_of(&selector);
                 let name = tag.clone().map(|tag| bare(reference).with_tag(tag));
-                let place = placed(self.registries.to_read(reference)?, reference);
+                let ToRead { registry, origin, repository } = self.registries.to_read(reference)?;
+                let place = placed((registry, repository), reference).at_home_in(origin);
                 Ok(Opened { place, selector, tag, name })
             }
             Location::Layout(path) => {

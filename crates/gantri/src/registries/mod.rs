@@ -40,6 +40,16 @@ struct Made {
     ways: Vec<Remote>,
 }
 
+/// Where something is read from.
+pub(crate) struct ToRead {
+    /// With the mirrors that are asked before the origin.
+    pub(crate) registry: Arc<dyn Registry>,
+    /// The registry that it belongs to: the same for all that is read from it, whatever the mirrors.
+    pub(crate) origin: Arc<dyn Registry>,
+    /// What it is called at the origin.
+    pub(crate) repository: RepositoryName,
+}
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Asks {
@@ -124,23 +134,23 @@ impl Registries {
         self.stop(&self.settings.configuration.registry(host)?, host)
     }
 
-    /// Where a reference is read from, and what its repository is called there. Sends nothing.
+    /// Where a reference is read from. Sends nothing.
     ///
     /// # Errors
     /// As [`at`](Self::at).
-    pub(crate) fn to_read(&self, reference: &Reference) -> Result<(Arc<dyn Registry>, RepositoryName)> {
+    pub(crate) fn to_read(&self, reference: &Reference) -> Result<ToRead> {
         let route = self.settings.configuration.route(reference)?;
         let repository = called(&route.origin, reference);
         let origin = self.stop(&route.origin, reference.host())?;
         if route.mirrors.is_empty() {
-            return Ok((origin, repository));
+            return Ok(ToRead { registry: Arc::clone(&origin), origin, repository });
         }
-        let mut registry = Fallback::new(origin);
+        let mut registry = Fallback::new(Arc::clone(&origin));
         for mirror in &route.mirrors {
             let place = Elsewhere::new(self.stop(mirror, reference.host())?, called(mirror, reference));
             registry = registry.with_mirror_for(Arc::new(place), mirror.serves);
         }
-        Ok((Arc::new(registry), repository))
+        Ok(ToRead { registry: Arc::new(registry), origin, repository })
     }
 
     /// Where a reference is written to, and what its repository is called there. Sends nothing.

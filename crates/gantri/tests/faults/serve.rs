@@ -9,7 +9,8 @@ use test_support::fault::{FaultProxy, Route, When};
 use crate::cell::Times;
 use crate::options::Options;
 
-/// Stands before a registry until standard input ends, and prints each request once it is over.
+/// Stands before a registry until standard input ends, and prints each request once it is over, in the order in which they
+/// came: one that is under way keeps those behind it back. What is not over at the end is printed as it stands.
 pub(crate) fn serve(upstream: &str, options: &Options) {
     let route = options.operation.map_or(Route::Any, Route::from);
     let when = match options.times() {
@@ -22,14 +23,16 @@ pub(crate) fn serve(upstream: &str, options: &Options) {
     println!("{} stands before {upstream}; end it by closing standard input", proxy.host());
     let reader = thread::spawn(|| std::io::stdin().read_to_end(&mut Vec::new()));
     let mut told = 0;
-    while !reader.is_finished() {
-        // The last one may still be under way.
-        thread::sleep(LOOK);
-        let records = proxy.records();
-        for record in records.iter().skip(told) {
+    loop {
+        let is_last = reader.is_finished();
+        for record in proxy.records().iter().skip(told).take_while(|record| record.over || is_last) {
             println!("{}", record.line());
+            told += 1;
         }
-        told = records.len();
+        if is_last {
+            return;
+        }
+        thread::sleep(LOOK);
     }
 }
 

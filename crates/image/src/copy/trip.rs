@@ -5,8 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::{BoxFuture, join, try_join_all, try_join3};
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::future::{BoxFuture, try_join, try_join_all, try_join3};
+use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, stream};
 use gantri_core::{Error, ErrorKind, Event, Result};
 use gantri_spec::{Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use tokio::sync::Semaphore;
@@ -101,17 +101,14 @@ impl<'a> Trip<'a> {
     async fn begin(&self) -> Result<()> {
         let CopyOptions { extent: Extent { platforms, .. }, limits, .. } = self.job.options;
         let root = subset::root(&self.item.source, &self.item.at, platforms, limits);
+        let root = root.map_err(|error| error.during("source"));
         let (root, tagged) = match platforms {
-            // Each side is asked while the other answers: where all is there, that is the whole copy.
-            Platforms::All => join(root, self.tagged()).await,
-            Platforms::Only(_) => {
-                let root = root.await;
-                let tagged = if root.is_ok() { self.tagged().await } else { Ok(Vec::new()) };
-                (root, tagged)
-            }
+            // Each side is asked while the other answers: where all is there, that is the whole copy. What the source lacks
+            // ends it at once; what is wrong with the target counts only after that.
+            Platforms::All => try_join(root, self.tagged().map(Ok)).await?,
+            Platforms::Only(_) => (root.await?, self.tagged().await),
         };
-        let root = root.map_err(|error| error.during("source"))?;
-        self.travel(root, &tagged?).await
+        self.travel(root, &tagged?).boxed().await
     }
 
     async fn travel(&self, Root { manifest: root, is_made }: Root, tagged: &[(Tag, Option<Digest>)]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use gantri_core::{BlobBody, Discover, ErrorKind, Limits, Memory, Pull, Push, Registry};
@@ -406,4 +407,30 @@ async fn a_plan_says_what_a_copy_does_and_does_nothing() {
     assert_eq!((again.items[0].sent.count, again.items[0].manifests.count), (0, 0));
     let digests: BTreeSet<_> = planned.steps.iter().map(|step| step.what.digest.to_string()).collect();
     assert_eq!(digests.len(), planned.steps.len(), "each digest once");
+}
+
+/// A target that does not answer can't keep the word of the source back.
+#[tokio::test(start_paused = true)]
+async fn what_the_source_lacks_is_told_without_waiting_for_the_target() {
+    let (source, target) = (Spy::new(Memory::new()), target().mute());
+    let options = CopyOptions::default();
+    let copied = copy_v1(&source, &target, &options);
+    let error =
+        tokio::time::timeout(Duration::from_secs(1), copied).await.expect("it waits for the target").unwrap_err();
+    assert!(error.to_string().contains(": source: "), "{error}");
+    assert_eq!(error.kind(), ErrorKind::RepositoryUnknown, "{error}");
+}
+
+/// A place that is read through mirrors is another registry than the one behind, and yet at home in that.
+#[tokio::test]
+async fn what_is_read_before_its_registry_is_mounted_in_it() {
+    for (at_home, mounted) in [(false, 0), (true, 2)] {
+        let memory = Memory::new();
+        put_image(&memory, &["config", "layer"], &["v1"]).await;
+        let (mirror, registry) = (Spy::new(memory.clone()), Spy::new(memory));
+        let (source, target) = (place(&mirror, repo()), place(&registry, elsewhere()));
+        let source = if at_home { source.at_home_in(Arc::clone(&target.registry)) } else { source };
+        copy(vec![CopyItem::new(source, tag(), target, vec![tag()])], &CopyOptions::default()).await.unwrap();
+        assert_eq!((registry.count("mount_blob"), mirror.count("blob ")), (mounted, 2 - mounted));
+    }
 }

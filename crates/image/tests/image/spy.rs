@@ -50,6 +50,8 @@ pub(crate) struct Spy {
     listed: HashMap<Digest, Vec<Descriptor>>,
     /// Whether its word on manifests is to be taken.
     guards: bool,
+    /// Whether nobody learns from it which manifests it has.
+    mute: bool,
     /// Told when a half-served blob was asked for more.
     pub(crate) stalled: Arc<Notify>,
 }
@@ -67,6 +69,7 @@ impl Spy {
             collected: Arc::default(),
             listed: HashMap::new(),
             guards: true,
+            mute: false,
             stalled: Arc::new(Notify::new()),
         }
     }
@@ -101,6 +104,11 @@ impl Spy {
     /// Like a directory that others write to.
     pub(crate) fn unguarded(self) -> Self {
         Self { guards: false, ..self }
+    }
+
+    /// Never answers which manifests it has.
+    pub(crate) fn mute(self) -> Self {
+        Self { mute: true, ..self }
     }
 
     pub(crate) fn forget(&self) {
@@ -142,6 +150,9 @@ impl Spy {
 impl Pull for Spy {
     async fn resolve_manifest(&self, repo: &RepositoryName, at: &Selector) -> Result<Descriptor> {
         self.note("resolve_manifest", at);
+        if self.mute {
+            std::future::pending::<()>().await;
+        }
         self.inner.resolve_manifest(repo, at).await
     }
 

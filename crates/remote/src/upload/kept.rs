@@ -35,7 +35,7 @@ pub trait KeptSession: Debug + Send {
     /// Puts it here, in place of what was.
     async fn keep(&mut self, session: UploadSession);
 
-    /// Takes away what is here: the upload has ended.
+    /// Takes away what is here: that upload has ended, or is lost. Another one of the same blob may be put here after it.
     async fn forget(&mut self);
 }
 

@@ -15,7 +15,7 @@ use gantri_spec::{Descriptor, Digest, Hasher, MediaType};
 
 use super::scratch::{BLOBS, Place, Scratch};
 use super::{index, lease, partial};
-use crate::dir::{Dir, Opened, io_error};
+use crate::dir::{Dir, io_error};
 use crate::reading::Shelf;
 use crate::stored::Stored;
 
@@ -117,9 +117,9 @@ pub(super) fn begin(root: &Dir, blob: &Descriptor, reach: Reach) -> Result<Optio
     let (scratch, here) = match reach {
         Reach::Anywhere => partial::take_up(root, blob)?,
         Reach::Start => {
-            let (scratch, file) = Scratch::create(root)?;
-            let path = scratch.place().path();
-            (scratch, Opened { file: Arc::new(file), size: 0, path })
+            let scratch = Scratch::create(root)?;
+            let empty = scratch.opened();
+            (scratch, empty)
         }
     };
     let hasher = feed(&mut Stored::from(&here), hasher)?;
@@ -208,6 +208,8 @@ impl Sink {
         // On disk first, then under its name (S1).
         self.file.sync_all().map_err(|error| io_error("sync", &self.place.path(), error))?;
         self.place.publish(&make_home(&self.root, &self.blob.digest)?, self.blob.digest.encoded())?;
+        // From here on it is everybody's.
+        let _ = self.file.unlock();
         Ok(None)
     }
 

@@ -125,7 +125,8 @@ pub(crate) fn to_bytes(document: &impl Serialize) -> Result<Bytes> {
 
 fn replace(dir: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
     let path = dir.path_of(name);
-    let (scratch, mut file) = Scratch::create(dir)?;
+    let scratch = Scratch::create(dir)?;
+    let mut file = scratch.file();
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| io_error("write", &path, error))?;
     scratch.place().publish(dir, name)
 }

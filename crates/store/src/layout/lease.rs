@@ -4,7 +4,7 @@
 //! the moment it is put, or found by whoever will lead to it, and a job that holds a lease has it count from the job's
 //! beginning (S5). A lease is a scratch file: it names its process, and is free when that is dead.
 
-use std::fs::{File, FileTimes};
+use std::fs::FileTimes;
 use std::io::Write;
 use std::process;
 use std::time::SystemTime;
@@ -21,18 +21,17 @@ use crate::stored::Stored;
 /// Keeps what was put or found since it was taken, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
-    _file: File,
     _scratch: Scratch,
 }
 
 impl Lease {
     pub(super) fn take(root: &Dir) -> Result<Self> {
-        let (scratch, mut file) = Scratch::create(root)?;
+        let scratch = Scratch::create(root)?;
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         // For people: what counts is the lock, and the time of this write.
-        writeln!(file, "lease of process {} since {since}", process::id())
+        writeln!(scratch.file(), "lease of process {} since {since}", process::id())
             .map_err(|error| io_error("write", &scratch.place().path(), error))?;
-        Ok(Self { _file: file, _scratch: scratch })
+        Ok(Self { _scratch: scratch })
     }
 }
 

@@ -54,7 +54,7 @@ struct Inner {
     /// What keeps the content that is put here, or found, until something leads to it.
     lease: Option<Arc<Lease>>,
     /// Whether a blob was refused for good: nobody will go on with what is here then.
-    spoiled: AtomicBool,
+    spoiled: Arc<AtomicBool>,
 }
 
 /// What the directory is.
@@ -147,7 +147,7 @@ impl Layout {
         let Self(inner) = self;
         let (root, limits) = (inner.root.clone(), inner.limits.clone());
         let (shape, writers, lease) = (inner.shape, Mutex::default(), inner.lease.clone());
-        let spoiled = AtomicBool::new(inner.spoiled.load(Ordering::Relaxed));
+        let spoiled = Arc::clone(&inner.spoiled);
         Self(Arc::new(Inner { root, shape, limits, missing_children: policy, writers, lease, spoiled }))
     }
 
@@ -186,7 +186,7 @@ impl Layout {
 
     fn held_by(root: Dir, shape: Shape, lease: Option<Arc<Lease>>) -> Self {
         let (limits, missing_children) = (Limits::default(), MissingChildren::default());
-        let (writers, spoiled) = (Mutex::default(), AtomicBool::default());
+        let (writers, spoiled) = (Mutex::default(), Arc::default());
         Self(Arc::new(Inner { root, shape, limits, missing_children, writers, lease, spoiled }))
     }
 

@@ -31,22 +31,20 @@ pub(super) fn take_up(root: &Dir, blob: &Descriptor) -> Result<(Scratch, Opened)
     for name in dir.names()?.into_iter().filter(|name| names(name, &blob.digest)) {
         let Some(found) = take_over(&dir, &name)? else { continue };
         let is_longer = longest.as_ref().is_none_or(|(_, known)| found.size > known.size);
-        let spare = if found.size > blob.size || !is_longer {
-            Some(name)
-        } else {
-            longest.replace((name, found)).map(|it| it.0)
-        };
-        if let Some(spare) = spare {
+        let spare =
+            if found.size > blob.size || !is_longer { Some((name, found)) } else { longest.replace((name, found)) };
+        // Locked until it is gone: else somebody could begin to write to it.
+        if let Some((spare, _locked)) = spare {
             dir.remove(&spare)?;
         }
     }
     if let Some((name, found)) = longest {
         tracing::debug!(digest = %blob.digest, at = found.size, "goes on with what is here of a blob");
-        return Ok((Scratch::lasting(dir, name), found));
+        return Ok((Scratch::lasting(dir, name, Arc::clone(&found.file)), found));
     }
-    let (scratch, file) = Scratch::create_as(root, &suffix(&blob.digest))?;
-    let path = scratch.place().path();
-    Ok((scratch, Opened { file: Arc::new(file), size: 0, path }))
+    let scratch = Scratch::create_as(root, &suffix(&blob.digest))?;
+    let empty = scratch.opened();
+    Ok((scratch, empty))
 }
 
 /// Whether it is the name of a part of some blob.
@@ -130,4 +128,28 @@ fn names(name: &str, digest: &Digest) -> bool {
 
 fn suffix(digest: &Digest) -> String {
     format!("-{}-{}", digest.algorithm_name(), digest.encoded())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use gantri_spec::MediaType;
+
+    use super::*;
+
+    /// Whoever gives up a put has closed the file when its guard removes it.
+    #[test]
+    fn nobody_takes_over_a_part_that_is_about_to_be_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Dir::make_root(place.path()).unwrap();
+        let blob = Descriptor::of(MediaType::OCTET_STREAM, b"all of it");
+        let (given_up, file) = take_up(&root, &blob).unwrap();
+        file.file.write_all_at(b"all", 0).unwrap();
+        drop(file);
+        let (taken, file) = take_up(&root, &blob).unwrap();
+        assert_eq!(file.size, 0, "another file");
+        drop(given_up);
+        taken.place().publish(&root, "whole").unwrap();
+    }
 }

@@ -7,11 +7,12 @@
 
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gantri_core::{Error, ErrorKind, Result};
 
 use super::partial;
-use crate::dir::Dir;
+use crate::dir::{Dir, Opened};
 
 /// The directory of all blobs, by algorithm; scratch files lie here too, on the same file system.
 pub(crate) const BLOBS: &str = "blobs";
@@ -24,6 +25,8 @@ pub(crate) const PREFIX: &str = ".gantri-";
 pub(super) struct Scratch {
     place: Place,
     fate: Fate,
+    /// Its lock ends with the last who has it open: with this guard at the earliest, when it is clear what became of it.
+    file: Arc<File>,
 }
 
 /// What becomes of an unfinished file.
@@ -43,30 +46,31 @@ pub(super) struct Place {
 
 impl Scratch {
     /// A new, empty file in the layout `root`, locked by this process; scratch files of dead processes are swept away.
-    pub(super) fn create(root: &Dir) -> Result<(Self, File)> {
+    pub(super) fn create(root: &Dir) -> Result<Self> {
         Self::make(root, "", Fate::Removed)
     }
 
     /// The same, with this at the end of its name, for bytes that somebody else may go on with.
-    pub(super) fn create_as(root: &Dir, suffix: &str) -> Result<(Self, File)> {
+    pub(super) fn create_as(root: &Dir, suffix: &str) -> Result<Self> {
         Self::make(root, suffix, Fate::Kept)
     }
 
     /// A file that another process left, and that this one has locked.
-    pub(super) fn lasting(dir: Dir, name: String) -> Self {
-        Self { place: Place { dir, name }, fate: Fate::Kept }
+    pub(super) fn lasting(dir: Dir, name: String, file: Arc<File>) -> Self {
+        Self { place: Place { dir, name }, fate: Fate::Kept, file }
     }
 
-    fn make(root: &Dir, suffix: &str, fate: Fate) -> Result<(Self, File)> {
+    fn make(root: &Dir, suffix: &str, fate: Fate) -> Result<Self> {
         let dir = root.make_dir(BLOBS)?;
         sweep(&dir)?;
         for _ in 0..MAX_TRIES {
             let name = format!("{PREFIX}{}{suffix}", random_id()?);
             let Some(file) = dir.create(&name)? else { continue };
-            let scratch = Self { place: Place { dir: dir.clone(), name }, fate };
+            let scratch = Self { place: Place { dir: dir.clone(), name }, fate, file: Arc::new(file) };
             // A sweep between the two calls may have taken the file for abandoned: then it is gone, or locked by it.
-            if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && dir.is_at(&file, &scratch.place.name)? {
-                return Ok((scratch, file));
+            let is_taken = matches!(scratch.file.try_lock(), Err(TryLockError::WouldBlock));
+            if !is_taken && dir.is_at(&scratch.file, &scratch.place.name)? {
+                return Ok(scratch);
             }
         }
         let what = format!("create a temporary file in {}: {MAX_TRIES} names were taken", dir.path().display());
@@ -76,6 +80,16 @@ impl Scratch {
     /// Where it is; what is published from there no longer is.
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The file, to be written.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// A new one as something to go on with from its first byte.
+    pub(super) fn opened(&self) -> Opened {
+        Opened { file: Arc::clone(&self.file), size: 0, path: self.place.path() }
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use gantri_core::spec::{ByteRange, Descriptor};
-use gantri_core::{BlobBody, BlobReader, ByteStream, Error, ErrorKind, Pull, Push, Seams};
+use gantri_core::{BlobBody, BlobReader, ByteStream, Error, ErrorKind, MissingChildren, Pull, Push, Seams};
 use gantri_store::{Layout, Untagged};
 
 use super::common::{blob, files, here, layout, leftovers, put, put_image, read};
@@ -292,4 +292,16 @@ async fn a_draft_that_was_refused_leaves_nothing() {
         assert_eq!(files(place.path()), [""; 0], "{kind:?}");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{kind:?}");
     }
+}
+
+/// The same of one that was filled through a handle of another policy: it is the same draft.
+#[tokio::test]
+async fn a_draft_that_was_refused_by_another_of_its_handles_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let draft = Layout::draft(place.path().join("new")).await.unwrap();
+    let lenient = draft.layout().clone().with_missing_children(MissingChildren::Allowed);
+    put(&lenient, &vec![9; 1_500_000]).await.unwrap();
+    lenient.put_blob(&here(), &blob(&content()), broken(CUT, ErrorKind::Denied)).await.unwrap_err();
+    drop((draft, lenient));
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }

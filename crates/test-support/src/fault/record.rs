@@ -38,6 +38,8 @@ pub struct Record {
     pub status: Option<u16>,
     /// Bytes of the answer's body that were written.
     pub sent: u64,
+    /// Whether all was done to it that will be: nothing here changes any more.
+    pub over: bool,
 }
 
 impl Record {
@@ -55,6 +57,7 @@ impl Record {
             mode: None,
             status: None,
             sent: 0,
+            over: false,
         }
     }
 

@@ -154,14 +154,16 @@ impl<C: Resettable> Conversation<C> {
             let record = Record::new(self.number, self.secure, self.shared.elapsed(), &head);
             let at = self.shared.records.add(record);
             let ending = if let Some(leg) = self.shared.detours.leg(&head) {
-                self.on_the_way(head, at, leg).await?
+                self.on_the_way(head, at, leg).await
             } else {
                 let mode = self.shared.mode(&head);
                 self.shared.records.change(at, |record| record.mode = mode);
-                self.act(Asked { head, at, mode, home: None }).await?
+                self.act(Asked { head, at, mode, home: None }).await
             };
-            if ending != Ending::Keep {
-                return Ok(ending);
+            self.shared.records.change(at, |record| record.over = true);
+            match ending? {
+                Ending::Keep => {}
+                ending => return Ok(ending),
             }
         }
         Ok(Ending::Close)

@@ -69,6 +69,17 @@ fn what_is_not_in_the_script_passes_and_is_written_down() {
 }
 
 #[test]
+fn a_request_is_over_when_its_answer_is() {
+    let registry = registry();
+    let proxy = FaultProxy::before(registry.address()).fail(Operation::PullBlob, When::Nth(1), Mode::Dribble).start();
+    let mut slow = TcpStream::connect(proxy.address()).unwrap();
+    slow.write_all(format!("{PULL}\r\n").as_bytes()).unwrap();
+    slow.read_exact(&mut [0]).unwrap();
+    assert!(ask(&proxy, &format!("{PULL}\r\n")).ends_with(BLOB));
+    assert_eq!(proxy.records().iter().map(|record| record.over).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
 fn a_body_is_cut_reset_and_flipped() {
     let (answer, records) = twice(Mode::TruncateAt(4));
     assert!(answer.ends_with("content-length: 10\r\n\r\n0123"), "{answer}");

@@ -1,7 +1,7 @@
 //! Many processes that pull overlapping images into one store at once, some of them killed (S3, S4).
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gantri::Memory;
 use test_support::{Image, Running, Scene};
@@ -17,13 +17,14 @@ const IMAGES: u64 = 20;
 /// Layers that the images have among them; each has three.
 const LAYERS: u64 = 8;
 
-/// Starts all of them; every third is killed at a moment of its own. How many were.
-fn pull_at_once(scene: &Scene, source: &str, dice: &mut Dice, longest: Duration) -> usize {
+/// Starts all of them; every third is killed at a moment of its own, within the time that they take if nobody is: of the
+/// first ones, which show it, none. How many were.
+fn pull_at_once(scene: &Scene, source: &str, dice: &mut Dice, takes: Option<Duration>) -> usize {
     let running: Vec<(Option<Duration>, Running)> = (0..PROCESSES)
         .map(|number| {
-            let moment = longest * u32::try_from(dice.below(1000)).unwrap() / 1000;
+            let moment = takes.map(|takes| takes * u32::try_from(dice.below(1000)).unwrap() / 1000);
             let running = scene.start(["copy", "--all-tags", source, "oci:crowd"]);
-            ((number % 3 == 0).then_some(moment), running)
+            (moment.filter(|_| number % 3 == 0), running)
         })
         .collect();
     let ends: Vec<_> = running
@@ -60,8 +61,12 @@ fn s3_processes_that_pull_into_one_store_at_once_some_of_them_killed_harm_nothin
     let source = format!("{}/app", served.host);
     let mut dice = Dice::new(5);
     let mut killed = 0;
+    let begun = Instant::now();
+    pull_at_once(&scene, &source, &mut dice, None);
+    let takes = begun.elapsed();
+    std::fs::remove_dir_all(scene.path("crowd")).unwrap();
     for round in 0..rounds {
-        killed += pull_at_once(&scene, &source, &mut dice, Duration::from_secs(2));
+        killed += pull_at_once(&scene, &source, &mut dice, Some(takes));
         layout_is_whole(&scene.path("crowd"));
         let ran = scene.run(["copy", "--all-tags", &source, "oci:crowd"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantri::spec::{Descriptor, MediaType};
-use gantri::{BlobBody, Client, Credential, Location};
+use gantri::{BlobBody, Client, Credential, Extent, Location};
 use test_support::{Image, Reply, ScriptedServer};
 
 use super::*;
@@ -117,6 +117,27 @@ async fn nothing_is_written_to_a_mirror_nor_looked_for_there_before_it_is_writte
     client.put_blob(&target, &blob, BlobBody::bytes("bytes")).await.unwrap();
     assert_eq!((asked(&mirror), asked(&location_of_it)), (Vec::new(), Vec::new()));
     assert!(asked(&named).iter().all(|request| request.contains(" /v2/team/app/blobs/")), "{:?}", asked(&named));
+}
+
+/// A registry with a mirror is one registry: a copy within it sends no blob, and reads none from the mirror.
+#[tokio::test]
+async fn a_copy_within_a_registry_that_has_a_mirror_mounts() {
+    let image = || Image::of(&[b"layer".to_vec()]);
+    let mirror = image().serve(|_, _| None);
+    let origin = image().serve(|_, request| match &*request.method {
+        "HEAD" => Some(Reply::new(404)),
+        "POST" | "PUT" => Some(Reply::new(201)),
+        _ => None,
+    });
+    let conf = "[[registry]]\nlocation = \"@1@\"\n[[registry.mirror]]\nlocation = \"@0@\"\n";
+    let (_dir, client) = client(&[("registries.conf", conf)], &[&mirror, &origin]);
+    let [from, to] = ["team/app:v1", "other/app:v1"].map(|name| location(&format!("{}/{name}", origin.host())));
+    client.copy(&[(from, to)], &Extent::default()).await.unwrap();
+    assert_eq!(asked(&mirror), ["GET /v2/team/app/manifests/v1"]);
+    let mut asked: Vec<_> = asked(&origin).into_iter().filter(|asked| !asked.starts_with("HEAD ")).collect();
+    asked.sort();
+    let mount = "POST /v2/other/app/blobs/uploads/?mount=D&from=team/app";
+    assert_eq!(asked, [mount, mount, "PUT /v2/other/app/manifests/v1"]);
 }
 
 /// A13: `insecure = true` allows http, where https is not spoken.
