@@ -22,7 +22,7 @@ pub(crate) async fn login(global: &Global, host: &str) -> Result<(), Failure> {
         Credential::Basic { username, .. } => Some(display_untrusted(username)),
         _ => None,
     };
-    let kept = chain(&global.credentials).store(&host, &credential).await;
+    let kept = chain(&global.credentials, global.configuration.configuration()).store(&host, &credential).await;
     let kept = kept.map_err(|error| error.during(format_args!("login {host}")))?;
     if ping == Ping::Open {
         let note = format!("{host} let us in without asking who we are: nobody has looked at the credential");
@@ -38,7 +38,7 @@ pub(crate) async fn login(global: &Global, host: &str) -> Result<(), Failure> {
 pub(crate) async fn logout(global: &Global, host: &str) -> Result<(), Failure> {
     let host = parse(host)?;
     let context = Context::new(global, Settings::default())?;
-    let chain = chain(&global.credentials);
+    let chain = chain(&global.credentials, global.configuration.configuration());
     let during = |error: Error| error.during(format_args!("logout {host}"));
     let removed = chain.erase(&host).await.map_err(during)?;
     let stays = |source: &CredentialSource| !matches!(source, CredentialSource::Helper { .. });

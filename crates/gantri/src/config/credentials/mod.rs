@@ -18,7 +18,7 @@ mod source;
 use std::collections::HashMap;
 use std::iter;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use gantri_core::{Error, ErrorKind, Limits, Result};
@@ -30,7 +30,9 @@ pub use self::file::CredentialFile;
 use self::file::Rule;
 use self::helper::{Bench, Helper};
 pub use self::source::{CredentialPlace, CredentialSource};
+use super::configuration::Configuration;
 use super::environment::Environment;
+use super::registries_conf::CREDENTIAL_HELPERS;
 
 /// Credentials in a variable: the text of a `config.json`.
 const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
@@ -45,6 +47,7 @@ const SECRET_VARIABLES: [&str; 1] = [AUTH_CONFIG];
 pub struct CredentialChain {
     given: Vec<(Host, Credential)>,
     environment: Environment,
+    configuration: Arc<Configuration>,
     auth_file: Option<PathBuf>,
     limits: Limits,
     /// Hosts that are known to have credentials for single repositories, or not to.
@@ -63,8 +66,20 @@ enum Place {
 impl CredentialChain {
     /// The chain of whoever has this environment.
     pub fn new(environment: Environment) -> Self {
-        let auth_file = environment.path(AUTH_FILE);
-        Self { given: Vec::new(), environment, auth_file, limits: Limits::default(), apart: Mutex::default() }
+        Self {
+            given: Vec::new(),
+            auth_file: environment.path(AUTH_FILE),
+            configuration: Arc::new(Configuration::of(&environment)),
+            environment,
+            limits: Limits::default(),
+            apart: Mutex::default(),
+        }
+    }
+
+    /// Takes the helpers of this configuration, in place of those of the environment's `registries.conf`.
+    pub fn with_configuration(mut self, configuration: impl Into<Arc<Configuration>>) -> Self {
+        self.configuration = configuration.into();
+        self
     }
 
     /// Is this at a host, whatever any configuration says.
@@ -194,7 +209,7 @@ impl CredentialChain {
 
     /// What containers' configuration lists.
     fn listed(&self) -> Box<dyn Iterator<Item = Result<Place>> + Send + '_> {
-        let listed = containers::credential_helpers(&self.environment, &self.limits);
+        let listed = containers::credential_helpers(&self.configuration);
         let (helpers, path) = match listed {
             Ok(listed) => listed,
             Err(error) => return Box::new(iter::once(Err(error))),
@@ -255,7 +270,7 @@ impl Credentials for CredentialChain {
 
 fn general(helper: &Helper, path: PathBuf) -> CredentialSource {
     let program = helper.program().to_owned();
-    CredentialSource::Helper { place: CredentialPlace::File(path), setting: containers::SETTING, program }
+    CredentialSource::Helper { place: CredentialPlace::File(path), setting: CREDENTIAL_HELPERS, program }
 }
 
 /// The bytes of a file of configuration; `None` if there is no such file.
