@@ -13,7 +13,7 @@ use crate::context::usage;
 use crate::failure::Failure;
 
 /// The chain of credentials that a command looks into.
-pub(crate) fn chain(arguments: &CredentialArgs, configuration: impl Into<Arc<Configuration>>) -> CredentialChain {
+pub(crate) fn chain(arguments: &CredentialArgs, configuration: Arc<Configuration>) -> CredentialChain {
     let mut chain = CredentialChain::new(Environment::of_process()).with_configuration(configuration);
     if let Some(file) = &arguments.auth_file {
         chain = chain.with_auth_file(file);

@@ -1,5 +1,6 @@
 //! What containers' tools (podman, skopeo, buildah) say about credentials: the helpers that `registries.conf` lists, and
-//! where their `auth.json` is. See containers-registries.conf(5), containers-registries.conf.d(5), containers-auth.json(5).
+//! where their `auth.json` is. Which files are a `registries.conf` is the [`Configuration`]'s business. See
+//! containers-registries.conf(5), containers-auth.json(5).
 
 use std::path::PathBuf;
 

@@ -255,7 +255,8 @@ impl Default for CredentialChain {
 
 #[async_trait]
 impl Credentials for CredentialChain {
-    /// Files are read anew each time, so that whoever is refused profits from a new login.
+    /// Files of credentials are read anew each time, so that whoever is refused profits from a new login. What lists the
+    /// helpers is read once, with the rest of the configuration.
     async fn credential(&self, host: &Host, repository: Option<&RepositoryName>) -> Result<Credential> {
         self.look_for_repositories(host);
         let found = self.find(host, repository).await?;

@@ -113,10 +113,11 @@ async fn places_are_asked_in_one_order() {
 #[tokio::test]
 async fn variables_say_where_files_lie() {
     let home = Home::new()
+        .with("empty.conf", "")
         .with_user("docker/config.json", "ghcr.io", "docker")
         .with_user("xdg/containers/auth.json", "ghcr.io", "xdg")
         .with_user(SESSION, "ghcr.io", "session");
-    let (docker, xdg) = (home.path("docker"), home.path("xdg"));
+    let (docker, xdg, empty) = (home.path("docker"), home.path("xdg"), home.path("empty.conf"));
     let (docker, xdg) = (docker.to_str().unwrap(), xdg.to_str().unwrap());
     let cases: [(&[(&str, &str)], &str); 5] = [
         (&[("DOCKER_CONFIG", docker)], "docker, ~/docker/config.json: auths \"ghcr.io\""),
@@ -131,7 +132,7 @@ async fn variables_say_where_files_lie() {
     ];
     for (variables, expected) in cases {
         let mut variables = variables.to_vec();
-        variables.push(("CONTAINERS_REGISTRIES_CONF", "/not/there"));
+        variables.push(("CONTAINERS_REGISTRIES_CONF", empty.to_str().unwrap()));
         assert_eq!(found(&home, &home.chain(&variables), "ghcr.io").await, expected, "{variables:?}");
     }
 }
@@ -152,8 +153,7 @@ async fn a_broken_place_is_an_error_when_it_is_reached() {
     let expected = "LimitExceeded ~/.docker/config.json: over the limit credential_file = 1048576";
     assert_eq!(found(&large, &large.chain(&[]), "ghcr.io").await, expected);
     let conf = Home::new().with(CONF, "x = 1\ncredential-helpers = \"one\"");
-    let expected = "Config ~/.config/containers/registries.conf: not containers' registries.conf: line 2: \
-                    invalid type: string \"one\", expected a sequence";
+    let expected = "Config ~/.config/containers/registries.conf:2: credential-helpers: not an array of strings";
     assert_eq!(found(&conf, &conf.chain(&[]), "ghcr.io").await, expected);
 }
 
@@ -202,7 +202,7 @@ async fn the_list_of_containers_helpers_is_obeyed() {
         (
             r#"["a/b"]"#,
             nothing.clone(),
-            "Config ~/.config/containers/registries.conf: credential helper \"a/b\": a name is 1 to 64 of A-Z a-z 0-9 _ -".into(),
+            "Config ~/.config/containers/registries.conf:1: credential helper \"a/b\": a name is 1 to 64 of A-Z a-z 0-9 _ -".into(),
         ),
         // A helper that fails is the end.
         (
@@ -221,7 +221,8 @@ async fn the_list_of_containers_helpers_is_obeyed() {
     }
 }
 
-/// Drop-ins overrule in the order of their names; other files are no configuration.
+/// The list is found where the rest of the configuration is: drop-ins overrule in the order of their names, other files are
+/// no configuration. Which files there are is shown in `configuration.rs`.
 #[tokio::test]
 async fn drop_ins_overrule_what_comes_before() {
     let drop_in = |name: &str| format!(".config/containers/registries.conf.d/{name}");
@@ -234,6 +235,24 @@ async fn drop_ins_overrule_what_comes_before() {
     fs::create_dir(home.path(&drop_in("50.conf"))).unwrap();
     let chain = home.chain(&[("SCRIPTED", r#"echo '{"Username":"me","Secret":"p"}'"#)]);
     let expected = "me, ~/.config/containers/registries.conf.d/20.conf: credential-helpers: docker-credential-scripted";
+    assert_eq!(found(&home, &chain, "ghcr.io").await, expected);
+}
+
+/// Where a configuration is given, its list holds and not the environment's; it is read once, as all of it is.
+#[tokio::test]
+async fn the_list_is_that_of_the_configuration() {
+    let home = Home::new()
+        .with(CONF, r#"credential-helpers = ["unknown"]"#)
+        .with("mine.conf", r#"credential-helpers = ["scripted"]"#)
+        .with_user(SESSION, "ghcr.io", "file");
+    let says = [("SCRIPTED", r#"echo '{"Username":"me","Secret":"p"}'"#)];
+    let none = home.chain(&says).with_configuration(Configuration::default());
+    assert_eq!(found(&home, &none, "ghcr.io").await, "file, ~/run/containers/auth.json: auths \"ghcr.io\"");
+    let mine = Configuration::default().registries_conf(home.path("mine.conf"));
+    let chain = home.chain(&says).with_configuration(mine);
+    let expected = "me, ~/mine.conf: credential-helpers: docker-credential-scripted";
+    assert_eq!(found(&home, &chain, "ghcr.io").await, expected);
+    fs::remove_file(home.path("mine.conf")).unwrap();
     assert_eq!(found(&home, &chain, "ghcr.io").await, expected);
 }
 
