@@ -134,12 +134,12 @@ impl Registries {
         Ok((self.stop(&target, reference.host())?, called(&target, reference)))
     }
 
-    /// The registry at `host` for somebody else, who shares nothing with the client.
+    /// The registry at `host` itself, wherever its names lead, for somebody else, who shares nothing with the client.
     ///
     /// # Errors
     /// As [`at`](Self::at).
     pub(crate) fn as_another(&self, host: &Host, credentials: Arc<dyn Credentials>) -> Result<Remote> {
-        let endpoint = self.settings.configuration.registry(host)?.endpoint;
+        let endpoint = self.settings.configuration.itself(host)?;
         let settings = Settings { credentials, ..self.settings.clone() };
         // Where either is allowed it is https: what is to be checked is a secret.
         let (way, _) = settings.ways(&endpoint);

@@ -99,6 +99,11 @@ impl Hosts {
         found.ok_or_else(|| none_can(&format!("push to {}", host.as_str()), &self.said))
     }
 
+    /// The host that all of it is about, where it is one of those that are asked.
+    pub(super) fn itself(&self) -> Option<&Server> {
+        self.mirrors.iter().chain([&self.server]).find(|server| !server.is_other)
+    }
+
     /// Those that are read from, and the one that is read from last: it may say what tags name, if that is wanted.
     ///
     /// # Errors
