@@ -195,6 +195,16 @@ fn what_is_wrong_is_told_in_one_line_with_file_line_and_key() {
     }
 }
 
+/// The tree was named by whoever reads it: what can't be looked at there is no host that it does not know.
+#[cfg(unix)]
+#[test]
+fn a_directory_that_cannot_be_looked_at_is_an_error() {
+    let (dir, configuration) = with(&[("_default/hosts.toml", "server = \"https://other.test\"")]);
+    std::os::unix::fs::symlink("h.test", dir.path().join("h.test")).unwrap();
+    let error = configuration.route(&reference("h.test/a")).unwrap_err();
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, format!("read {}/h.test", dir.path().display())));
+}
+
 #[test]
 fn a_directory_without_a_file_is_one_of_certificates() {
     let (dir, configuration) = with(&[("h.test/ca.crt", ""), ("h.test/client.cert", ""), ("h.test/client.key", "")]);
