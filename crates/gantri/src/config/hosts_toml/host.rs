@@ -212,7 +212,8 @@ fn duration(text: &str) -> Option<Duration> {
             "h" => 3600.0,
             _ => return None,
         };
-        total += Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        total = total.checked_add(part)?;
         rest = behind;
     }
     (!total.is_zero()).then_some(total)
@@ -253,6 +254,8 @@ mod unit {
             ("s", None),
             ("-1s", None),
             ("1 s", None),
+            ("18000000000000000000s", Some(18_000_000_000_000_000_000_000)),
+            ("18000000000000000000s18000000000000000000s", None),
         ];
         for (text, expected) in cases {
             assert_eq!(duration(text).map(|time| time.as_millis()), expected, "{text}");
