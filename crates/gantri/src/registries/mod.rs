@@ -17,7 +17,7 @@ use gantri_core::{Limits, NoObserver, Observer, Registry, Result};
 use gantri_remote::{Credential, Credentials, Dial, PlainHttp, Proxies, Remote, Resolve, Throttle, UploadSessions};
 use gantri_spec::{Host, Reference, RepositoryName};
 
-use self::either::Either;
+use self::either::{Either, Way};
 use self::elsewhere::Elsewhere;
 use crate::config::{Configuration, Endpoint, Scheme, Stop, Told};
 
@@ -218,9 +218,11 @@ impl Settings {
             (https, Some(http)) => {
                 let mut once = self.clone();
                 once.limits.request_tries = 1;
-                let (https, http, probe) = (remote(https)?, remote(http)?, once.remote(endpoint, asks, https)?);
-                let ways = vec![https.clone(), http.clone()];
-                Made { registry: Arc::new(Either::new(probe, https, http)), ways }
+                let way =
+                    |way| -> Result<Way> { Ok(Way { remote: remote(way)?, probe: once.remote(endpoint, asks, way)? }) };
+                let (https, http) = (way(https)?, way(http)?);
+                let ways = vec![https.remote.clone(), http.remote.clone()];
+                Made { registry: Arc::new(Either::new(https, http)), ways }
             }
         })
     }

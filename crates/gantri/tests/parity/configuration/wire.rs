@@ -155,7 +155,7 @@ async fn insecure_is_https_unless_only_http_is_spoken() {
     client.manifest(&location("example.com/app:v1")).await.unwrap();
     client.manifest(&location("example.com/app:v2")).await.unwrap();
     let asked: Vec<String> = asked(&origin).into_iter().filter(|request| request.starts_with("GET /")).collect();
-    assert_eq!(asked, ["GET /v2/app/manifests/v1", "GET /v2/app/manifests/v2"]);
+    assert_eq!(asked, ["GET /v2/", "GET /v2/app/manifests/v1", "GET /v2/app/manifests/v2"]);
 }
 
 #[tokio::test]
