@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use gantri::remote::{Connection, Dial, Resolve};
 use gantri::{Client, ExaminedStep, Limits, Location};
 use test_support::fault::{Certificates, FaultProxy};
-use test_support::{Image, ScriptedServer};
+use test_support::{Image, Reply, ScriptedServer};
 
 use super::*;
 
@@ -66,7 +66,8 @@ fn client(road: &Road) -> (TempDir, Client) {
 }
 
 fn registry() -> ScriptedServer {
-    Image::of(&[]).serve(|image, request| Some(image.answer(request)))
+    Image::of(&[])
+        .serve(|image, request| Some(if request.target == "/v2/" { Reply::ok("{}") } else { image.answer(request) }))
 }
 
 /// A13: nobody there at first is no word about http. The registry that starts, or whose name is found, speaks TLS.
@@ -83,6 +84,44 @@ async fn who_is_not_there_for_a_moment_is_not_spoken_to_without_tls_from_then_on
         assert_eq!(client.manifest(&image).await.unwrap_err().kind(), ErrorKind::Connect);
         road.leads(&[(443, secure.address()), (80, secure.address())]);
         client.manifest(&image).await.unwrap();
+    }
+}
+
+/// A host without a port has two where http is allowed, and the way that answers is the one that is told of.
+#[tokio::test]
+async fn both_ports_are_examined() {
+    let (server, road) = (registry(), Road::default());
+    let (_dir, client) = client(&road);
+    let reference = reference("registry.test/app:v1");
+    let stop = Configuration::default().target(&reference).unwrap();
+    let insecure = |value| {
+        let mut stop = stop.clone();
+        stop.endpoint.scheme.value = if value { Scheme::Either } else { Scheme::Https };
+        stop.endpoint.skip_verify.value = value;
+        stop
+    };
+    let secure = FaultProxy::before(server.address()).tls(Arc::new(Certificates::new(&[NAME]))).start();
+    let cases = [
+        (true, vec![(80, server.address())], "connect 93.184.215.14:80, tls not spoken"),
+        (
+            true,
+            vec![(443, secure.address())],
+            "connect 93.184.215.14:443, tls spoken, the certificate is not looked at",
+        ),
+        (true, vec![], "connect FAILED connect to 93.184.215.14:80"),
+        (false, vec![(80, server.address())], "connect FAILED connect to 93.184.215.14:443"),
+    ];
+    for (value, ports, expected) in cases {
+        road.leads(&ports);
+        let steps = client.examine(&insecure(value), &reference).await;
+        let told = |step: ExaminedStep| {
+            let examined = steps.iter().find(|examined| examined.step == step)?;
+            let words = examined.outcome.as_ref().map_or_else(|error| format!("FAILED {error}"), String::clone);
+            Some(format!("{} {words}", step.name()))
+        };
+        assert_eq!(told(ExaminedStep::Name).unwrap(), "name 93.184.215.14");
+        let shown: Vec<String> = [ExaminedStep::Connect, ExaminedStep::Tls].into_iter().filter_map(told).collect();
+        assert_eq!(shown.join(", "), expected);
     }
 }
 
