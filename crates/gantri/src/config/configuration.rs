@@ -73,7 +73,8 @@ impl Configuration {
         Self::found_in(environment, Path::new("/"))
     }
 
-    fn found_in(environment: &Environment, root: &Path) -> Self {
+    /// The same, with the machine's own directories below this one.
+    pub(super) fn found_in(environment: &Environment, root: &Path) -> Self {
         let environment = |name: &str| environment.path(name);
         let own = environment("XDG_CONFIG_HOME").or_else(|| environment("HOME").map(|home| home.join(".config")));
         let own = own.map(|dir| dir.join("containers"));

@@ -2,7 +2,7 @@
 //! where their `auth.json` is. Which files are a `registries.conf` is the [`Configuration`]'s business. See
 //! containers-registries.conf(5), containers-auth.json(5).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gantri_core::Result;
 
@@ -25,10 +25,19 @@ pub(super) enum Listed {
 
 /// The files of credentials, in their order, whether or not they are there. A file that was named elsewhere stands in for the
 /// first.
-pub(super) fn auth_files(environment: &Environment, is_named: bool) -> Vec<PathBuf> {
-    let session = environment.path("XDG_RUNTIME_DIR").filter(|_| !is_named);
+pub(super) fn auth_files(environment: &Environment, root: &Path, is_named: bool) -> Vec<PathBuf> {
+    let containers = |dir: PathBuf| dir.join("containers");
+    let session = environment.path("XDG_RUNTIME_DIR").map(containers).or_else(|| sessionless(root));
     let user = environment.path("XDG_CONFIG_HOME").or_else(|| Some(environment.path("HOME")?.join(".config")));
-    session.into_iter().chain(user).map(|dir| dir.join("containers/auth.json")).collect()
+    let dirs = session.filter(|_| !is_named).into_iter().chain(user.map(containers));
+    dirs.map(|dir| dir.join("auth.json")).collect()
+}
+
+/// Where podman and skopeo keep them on Linux for whoever has no session. `/run/containers` may be closed to all but root:
+/// then nothing of this user's is in it.
+fn sessionless(root: &Path) -> Option<PathBuf> {
+    let dir = root.join(format!("run/containers/{}", rustix::process::getuid().as_raw()));
+    (cfg!(target_os = "linux") && dir.is_dir()).then_some(dir)
 }
 
 /// What is asked for credentials, in this order, and the file that says so; only the files where none does.

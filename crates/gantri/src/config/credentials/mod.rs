@@ -17,7 +17,7 @@ mod source;
 
 use std::collections::HashMap;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -48,6 +48,8 @@ pub struct CredentialChain {
     given: Vec<(Host, Credential)>,
     environment: Environment,
     configuration: Arc<Configuration>,
+    /// Below which the machine's own directories are.
+    root: PathBuf,
     auth_file: Option<PathBuf>,
     limits: Limits,
     /// Hosts that are known to have credentials for single repositories, or not to.
@@ -66,10 +68,15 @@ enum Place {
 impl CredentialChain {
     /// The chain of whoever has this environment.
     pub fn new(environment: Environment) -> Self {
+        Self::found_in(environment, Path::new("/"))
+    }
+
+    fn found_in(environment: Environment, root: &Path) -> Self {
         Self {
             given: Vec::new(),
             auth_file: environment.path(AUTH_FILE),
-            configuration: Arc::new(Configuration::of(&environment)),
+            configuration: Arc::new(Configuration::found_in(&environment, root)),
+            root: root.to_owned(),
             environment,
             limits: Limits::default(),
             apart: Mutex::default(),
@@ -216,7 +223,7 @@ impl CredentialChain {
         };
         let places = helpers.into_iter().flat_map(move |listed| match listed {
             Listed::AuthFiles => {
-                let files = containers::auth_files(&self.environment, self.auth_file.is_some());
+                let files = containers::auth_files(&self.environment, &self.root, self.auth_file.is_some());
                 files.into_iter().filter_map(|path| self.read(path).transpose()).collect::<Vec<_>>()
             }
             Listed::Helper(helper) => vec![Ok(Place::Helper(helper, path.clone()))],
@@ -275,7 +282,7 @@ fn general(helper: &Helper, path: PathBuf) -> CredentialSource {
 }
 
 /// The bytes of a file of configuration; `None` if there is no such file.
-fn read(path: &std::path::Path, limits: &Limits) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+fn read(path: &Path, limits: &Limits) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
     use std::io::Read;
 
     let reading = |error| Error::new(ErrorKind::Config, format!("read {}", path.display())).with_source(error);

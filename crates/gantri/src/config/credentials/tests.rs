@@ -24,9 +24,7 @@ const CONF: &str = ".config/containers/registries.conf";
 
 impl Home {
     fn new() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        // The machine's own configuration is none of the tests' business.
-        home.with(CONF, "")
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -48,7 +46,9 @@ impl Home {
         let path = format!("{HELPERS}:/usr/bin:/bin");
         let (home, run) = (self.path(""), self.path("run"));
         let own = [("HOME", home.to_str().unwrap()), ("XDG_RUNTIME_DIR", run.to_str().unwrap()), ("PATH", &path)];
-        CredentialChain::new(Environment::of(own.into_iter().chain(variables.iter().copied())))
+        let environment = Environment::of(own.into_iter().chain(variables.iter().copied()));
+        // The machine's own configuration is none of the tests' business.
+        CredentialChain::found_in(environment, &self.path("root"))
     }
 }
 
@@ -113,11 +113,10 @@ async fn places_are_asked_in_one_order() {
 #[tokio::test]
 async fn variables_say_where_files_lie() {
     let home = Home::new()
-        .with("empty.conf", "")
         .with_user("docker/config.json", "ghcr.io", "docker")
         .with_user("xdg/containers/auth.json", "ghcr.io", "xdg")
         .with_user(SESSION, "ghcr.io", "session");
-    let (docker, xdg, empty) = (home.path("docker"), home.path("xdg"), home.path("empty.conf"));
+    let (docker, xdg) = (home.path("docker"), home.path("xdg"));
     let (docker, xdg) = (docker.to_str().unwrap(), xdg.to_str().unwrap());
     let cases: [(&[(&str, &str)], &str); 5] = [
         (&[("DOCKER_CONFIG", docker)], "docker, ~/docker/config.json: auths \"ghcr.io\""),
@@ -131,10 +130,27 @@ async fn variables_say_where_files_lie() {
         (&[("HOME", ""), ("XDG_RUNTIME_DIR", "")], "nobody"),
     ];
     for (variables, expected) in cases {
-        let mut variables = variables.to_vec();
-        variables.push(("CONTAINERS_REGISTRIES_CONF", empty.to_str().unwrap()));
-        assert_eq!(found(&home, &home.chain(&variables), "ghcr.io").await, expected, "{variables:?}");
+        assert_eq!(found(&home, &home.chain(variables), "ghcr.io").await, expected, "{variables:?}");
     }
+}
+
+/// Who has no session is known where podman and skopeo keep credentials then; what bars the way there is no error.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_has_no_session_has_a_file_by_number() {
+    let own = format!("root/run/containers/{}", rustix::process::getuid().as_raw());
+    let file = format!("{own}/auth.json");
+    let home = Home::new().with_user(&file, "ghcr.io", "number").with_user(USER, "ghcr.io", "user");
+    let none = ("XDG_RUNTIME_DIR", "");
+    let number = format!("number, ~/{file}: auths \"ghcr.io\"");
+    let user = "user, ~/.config/containers/auth.json: auths \"ghcr.io\"";
+    assert_eq!(found(&home, &home.chain(&[none]), "ghcr.io").await, number);
+    for variables in [&[][..], &[none, ("REGISTRY_AUTH_FILE", "/not/there")]] {
+        assert_eq!(found(&home, &home.chain(variables), "ghcr.io").await, user, "{variables:?}");
+    }
+    fs::remove_dir_all(home.path(&own)).unwrap();
+    let home = home.with(&own, "no directory");
+    assert_eq!(found(&home, &home.chain(&[none]), "ghcr.io").await, user);
 }
 
 /// A broken place is the end when it is reached, and no matter before.
