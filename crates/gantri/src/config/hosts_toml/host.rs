@@ -88,6 +88,15 @@ impl Server {
         let wrong = |what: &dyn fmt::Display| {
             fields.wrong(key, &said, format_args!("{:?}: {what}", url.value), "write https://HOST[:PORT][/PATH]")
         };
+        if url.value.contains('@') {
+            // Which is not shown (A16).
+            return Err(fields.wrong(
+                key,
+                &said,
+                "no user and password in the URL",
+                "log in to the host in their stead",
+            ));
+        }
         let (scheme, rest) = match url.value.split_once("://") {
             Some(("https", rest)) => (Scheme::Https, rest),
             Some(("http", rest)) => (Scheme::Http, rest),

@@ -8,7 +8,7 @@ use gantri_core::Result;
 use gantri_spec::{Host, RepositoryName};
 
 use super::{CREDENTIAL_HELPERS, Location, Mirror, Prefix, Pulls, RegistriesConf, ShortNames, Table};
-use crate::config::document::{Fields, Source, Told};
+use crate::config::document::{Fields, Source, Told, shown};
 
 const ROOT: &[&str] = &[
     "registry",
@@ -54,10 +54,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<RegistriesConf> {
 /// An empty list is none, so that another file may say something else.
 fn credential_helpers(root: &Fields<'_>) -> Result<Option<Told<Vec<String>>>> {
     let listed = root.texts(CREDENTIAL_HELPERS)?.filter(|names| !names.value.is_empty());
-    Ok(listed.map(|names| Told {
-        value: names.value.iter().map(|name| name.value.to_owned()).collect(),
-        said: names.said,
-    }))
+    Ok(listed
+        .map(|names| Told { value: names.value.iter().map(|name| name.value.to_owned()).collect(), said: names.said }))
 }
 
 /// A table and its prefix as text; `None` for one that never applies.
@@ -155,7 +153,7 @@ fn flag(fields: &Fields<'_>, key: &str) -> Result<Told<bool>> {
 fn place(fields: &Fields<'_>, key: &str, text: &Told<&str>) -> Result<Location> {
     let said = text.said.clone().unwrap_or_else(|| fields.said().clone());
     let wrong = |what: &dyn std::fmt::Display, hint: &str| {
-        fields.wrong(key, &said, format_args!("{:?}: {what}", text.value), hint)
+        fields.wrong(key, &said, format_args!("{:?}: {what}", shown(text.value)), hint)
     };
     if text.value.contains("://") {
         return Err(wrong(&"a scheme has no place here", "write HOST[:PORT][/PATH]; insecure = true allows http"));
