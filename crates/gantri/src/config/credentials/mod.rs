@@ -142,9 +142,18 @@ impl CredentialChain {
         host: &Host,
         repository: Option<&RepositoryName>,
     ) -> Result<Option<(CredentialSource, Credential)>> {
+        self.find_among(self.places(), host, repository).await
+    }
+
+    async fn find_among(
+        &self,
+        places: impl IntoIterator<Item = Result<Place>>,
+        host: &Host,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<(CredentialSource, Credential)>> {
         let found = match self.given(host) {
             Some(credential) => Some((CredentialSource::Given, credential.clone())),
-            None => self.look(host, repository).await?,
+            None => self.look(places, host, repository).await?,
         };
         let source = found.as_ref().map(|(source, _)| source.to_string());
         tracing::debug!(%host, source = source.as_deref().unwrap_or("nothing"), "looked up who the user is");
@@ -153,10 +162,11 @@ impl CredentialChain {
 
     async fn look(
         &self,
+        places: impl IntoIterator<Item = Result<Place>>,
         host: &Host,
         repository: Option<&RepositoryName>,
     ) -> Result<Option<(CredentialSource, Credential)>> {
-        for place in self.places() {
+        for place in places {
             let found = match place? {
                 Place::Helper(helper, path) => {
                     let asked = helper.get(host.as_str(), self.bench()).await;
@@ -244,10 +254,14 @@ impl CredentialChain {
         Bench { environment: &self.environment, limits: &self.limits }
     }
 
-    /// Looks whether any place that can be read knows repositories of this host apart.
-    fn look_for_repositories(&self, host: &Host) -> bool {
-        let apart = self.given(host).is_none()
-            && self.places().any(|place| matches!(place, Ok(Place::File(file)) if file.tells_apart(host)));
+    /// All that may have something for a host, read now.
+    fn read_for(&self, host: &Host) -> Vec<Result<Place>> {
+        if self.given(host).is_some() { Vec::new() } else { self.places().collect() }
+    }
+
+    /// Looks whether any place that could be read knows repositories of this host apart.
+    fn look_for_repositories(&self, host: &Host, places: &[Result<Place>]) -> bool {
+        let apart = places.iter().any(|place| matches!(place, Ok(Place::File(file)) if file.tells_apart(host)));
         self.apart.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone(), apart);
         apart
     }
@@ -265,14 +279,15 @@ impl Credentials for CredentialChain {
     /// Files of credentials are read anew each time, so that whoever is refused profits from a new login. What lists the
     /// helpers is read once, with the rest of the configuration.
     async fn credential(&self, host: &Host, repository: Option<&RepositoryName>) -> Result<Credential> {
-        self.look_for_repositories(host);
-        let found = self.find(host, repository).await?;
+        let places = self.read_for(host);
+        self.look_for_repositories(host, &places);
+        let found = self.find_among(places, host, repository).await?;
         Ok(found.map_or(Credential::Anonymous, |(_, credential)| credential))
     }
 
     fn by_repository(&self, host: &Host) -> bool {
         let known = self.apart.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied();
-        known.unwrap_or_else(|| self.look_for_repositories(host))
+        known.unwrap_or_else(|| self.look_for_repositories(host, &self.read_for(host)))
     }
 }
 
