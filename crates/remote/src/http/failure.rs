@@ -94,7 +94,7 @@ fn kind(error: &(dyn StdError + 'static), connecting: bool) -> SendErrorKind {
 
 /// Whether a proxy stood in the way, and not the host behind it.
 pub(super) fn is_of_proxy(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| cause(*error)).any(|error| error.is::<ProxyError>())
+    std::iter::successors(Some(error), |error| cause(*error)).any(<dyn StdError>::is::<ProxyError>)
 }
 
 fn told_by(error: &(dyn StdError + 'static)) -> Option<SendErrorKind> {
