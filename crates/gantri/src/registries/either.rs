@@ -45,13 +45,12 @@ impl Either {
                 Err(error) if error.kind() == ErrorKind::Connect => error,
                 _ => return Ok(https.remote.clone()),
             };
-            match http.probe.ping().await.map_err(|error| error.kind()) {
-                Err(kind @ (ErrorKind::Connect | ErrorKind::Timeout)) => Err(kind),
-                _ => {
-                    tracing::debug!(%error, "https is not spoken there, http is allowed and used");
-                    Ok(http.remote.clone())
-                }
+            let answer = http.probe.ping().await.map_err(|error| error.kind());
+            if let Err(kind @ (ErrorKind::Connect | ErrorKind::Timeout)) = answer {
+                return Err(kind);
             }
+            tracing::debug!(%error, "https is not spoken there, http is allowed and used");
+            Ok(http.remote.clone())
         };
         chosen.get_or_try_init(choose).await.unwrap_or(&https.remote)
     }
