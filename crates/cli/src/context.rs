@@ -65,9 +65,9 @@ impl Context {
             Http::Always => PlainHttp::Always,
             Http::Never => PlainHttp::Never,
         };
-        let credentials = Arc::new(credentials::chain(&global.credentials));
-        let proxies = Arc::new(Environment::of_process().proxies()?);
         let configuration = Arc::new(global.configuration.configuration());
+        let credentials = Arc::new(credentials::chain(&global.credentials, Arc::clone(&configuration)));
+        let proxies = Arc::new(Environment::of_process().proxies()?);
         let mut client = Client::builder()
             .observer(observer)
             .configuration(Arc::clone(&configuration))

@@ -1,8 +1,9 @@
 //! Who to be: what the command line and standard input say, before all configuration.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use gantri::config::{CredentialChain, Environment};
+use gantri::config::{Configuration, CredentialChain, Environment};
 use gantri::spec::Host;
 use gantri::{Credential, Error, Limits, Location, Secret};
 use tokio::io::AsyncReadExt;
@@ -12,8 +13,8 @@ use crate::context::usage;
 use crate::failure::Failure;
 
 /// The chain of credentials that a command looks into.
-pub(crate) fn chain(arguments: &CredentialArgs) -> CredentialChain {
-    let mut chain = CredentialChain::new(Environment::of_process());
+pub(crate) fn chain(arguments: &CredentialArgs, configuration: Arc<Configuration>) -> CredentialChain {
+    let mut chain = CredentialChain::new(Environment::of_process()).with_configuration(configuration);
     if let Some(file) = &arguments.auth_file {
         chain = chain.with_auth_file(file);
     }

@@ -52,7 +52,8 @@ pub fn command(program: &str, dir: &Path, arguments: impl IntoIterator<Item = im
         .env_remove("DOCKER_AUTH_CONFIG")
         .env_remove("REGISTRY_AUTH_FILE")
         .env_remove("XDG_CONFIG_HOME")
-        .env_remove("XDG_RUNTIME_DIR")
+        // Not unset: files of the machine's user would be found by number.
+        .env("XDG_RUNTIME_DIR", dir)
         // An empty file: what this machine says about registries is not for tests.
         .env("CONTAINERS_REGISTRIES_CONF", "/dev/null")
         .env_remove("CONTAINERS_REGISTRIES_CONF_OVERRIDE")

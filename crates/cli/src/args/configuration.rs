@@ -8,7 +8,7 @@ use gantri::config::Configuration;
 /// What stands in for the files that are read by default, or beside them.
 #[derive(Args, Debug)]
 pub(crate) struct ConfigurationArgs {
-    /// Read mirrors from this registries.conf, and from no other
+    /// Read mirrors and credential-helpers from this registries.conf, and from no other
     #[arg(long, global = true, value_name = "FILE")]
     registries_conf: Option<PathBuf>,
     /// Read containerd's hosts.toml files below this directory, DIR/HOST/hosts.toml
@@ -17,7 +17,7 @@ pub(crate) struct ConfigurationArgs {
     /// Read certificates below this directory, DIR/HOST/*.{crt,cert,key}, and below no other
     #[arg(long, global = true, value_name = "DIR", env = "GANTRI_CERT_DIR")]
     cert_dir: Option<PathBuf>,
-    /// Read none of registries.conf, hosts.toml and certs.d but what is named
+    /// Read none of registries.conf (nor its credential-helpers), hosts.toml and certs.d but what is named
     #[arg(long, global = true)]
     no_config: bool,
 }

@@ -2,7 +2,7 @@
 //! would; else as the last of them failed.
 
 use gantri::Reference;
-use gantri::client::Examined;
+use gantri::client::{Examined, ExaminedStep};
 use gantri::config::Stop;
 use serde_json::{Value, json};
 
@@ -26,12 +26,13 @@ pub(crate) async fn run(global: &Global, typed: &str) -> Result<(), Failure> {
             output::raw(told(stop, meant, &steps)).await?;
         }
         places.push(document(stop, &steps));
-        match steps.into_iter().find_map(|examined| examined.outcome.err()) {
-            None => found = true,
-            Some(error) => {
+        match steps.into_iter().last() {
+            Some(Examined { outcome: Err(error), .. }) => {
                 advice = advice.or_else(|| error.hint().map(str::to_owned));
                 failed = Some(error);
             }
+            // A place that is not asked for the image does not have it for all we know.
+            last => found |= last.is_some_and(|last| last.step == ExaminedStep::Manifest),
         }
     }
     context.output.only_json(&json!({ "reference": meant.to_string(), "places": places, "hint": advice })).await?;

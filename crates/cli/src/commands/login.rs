@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::args::{CredentialArgs, Global};
 use crate::context::{Context, Settings, usage};
-use crate::credentials::{chain, from_standard_input, is_announced, line, plain_name};
+use crate::credentials::{from_standard_input, is_announced, line, plain_name};
 use crate::failure::Failure;
 use crate::progress;
 use crate::terminal::{Echo, ask};
@@ -22,7 +22,7 @@ pub(crate) async fn login(global: &Global, host: &str) -> Result<(), Failure> {
         Credential::Basic { username, .. } => Some(display_untrusted(username)),
         _ => None,
     };
-    let kept = chain(&global.credentials).store(&host, &credential).await;
+    let kept = context.credentials.store(&host, &credential).await;
     let kept = kept.map_err(|error| error.during(format_args!("login {host}")))?;
     if ping == Ping::Open {
         let note = format!("{host} let us in without asking who we are: nobody has looked at the credential");
@@ -38,11 +38,10 @@ pub(crate) async fn login(global: &Global, host: &str) -> Result<(), Failure> {
 pub(crate) async fn logout(global: &Global, host: &str) -> Result<(), Failure> {
     let host = parse(host)?;
     let context = Context::new(global, Settings::default())?;
-    let chain = chain(&global.credentials);
     let during = |error: Error| error.during(format_args!("logout {host}"));
-    let removed = chain.erase(&host).await.map_err(during)?;
+    let removed = context.credentials.erase(&host).await.map_err(during)?;
     let stays = |source: &CredentialSource| !matches!(source, CredentialSource::Helper { .. });
-    for source in chain.sources(&host, None).map_err(during)?.into_iter().filter(stays) {
+    for source in context.credentials.sources(&host, None).map_err(during)?.into_iter().filter(stays) {
         let note = format!("{source} still says who to be at {host}, and can't be changed from here");
         progress::observer(global.quiet).event(&Event::Notice(&note));
     }

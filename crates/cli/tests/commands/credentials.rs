@@ -32,10 +32,14 @@ fn run(scene: &Scene, server: &ScriptedServer, config: &str) -> Ran {
 
 /// The name that the registry was told.
 fn told(server: &ScriptedServer) -> String {
-    let header = server.requests().iter().rev().find_map(|request| request.header("authorization").map(str::to_owned));
+    let requests = server.requests();
+    requests.iter().rev().find_map(|request| request.header("authorization").map(name)).unwrap_or_default()
+}
+
+/// Whose credential it is.
+fn name(header: &str) -> String {
     let known = [("c3BlY2lmaWM6cA==", "specific"), ("Z2VuZXJhbDpw", "general"), ("d3JpdHRlbjpw", "written")];
-    let header = header.unwrap_or_default();
-    known.iter().find(|(encoded, _)| header.ends_with(encoded)).map_or(header.clone(), |(_, name)| (*name).to_owned())
+    known.iter().find(|(encoded, _)| header.ends_with(encoded)).map_or(header, |(_, name)| name).to_owned()
 }
 
 const NOT_FOUND: &str = "credentials not found in native keychain";
@@ -62,6 +66,31 @@ fn a_hosts_helper_comes_before_the_general_one_and_both_before_the_file() {
         let ran = run(&scene, &server, &format!("{{{}}}", parts.join(",")));
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "v1\n"), "{ran:?}");
         assert_eq!(told(&server), expected, "{parts:?}");
+    }
+}
+
+/// The list of helpers is one with the rest of `registries.conf`: which file is read, and that none is, holds for it too.
+#[test]
+fn the_flags_about_configuration_hold_for_the_list_of_helpers() {
+    let (scene, server) = (scene(), registry());
+    helper(&scene, "own", r#"{"Username":"specific","Secret":"p"}"#, 0);
+    helper(&scene, "store", r#"{"Username":"general","Secret":"p"}"#, 0);
+    fs::write(scene.path("usual.conf"), "credential-helpers = [\"own\"]\n").unwrap();
+    fs::write(scene.path("mine.conf"), "credential-helpers = [\"store\"]\n").unwrap();
+    let path = format!("{}:/usr/bin:/bin", scene.home("").display());
+    let cases: [(&[&str], i32, &str); 3] =
+        [(&[], 0, "specific"), (&["--registries-conf", "mine.conf"], 0, "general"), (&["--no-config"], 4, "")];
+    for (flags, code, expected) in cases {
+        let repository = format!("{}/a", server.host());
+        let arguments = [&["tags", &repository], flags].concat();
+        let before = server.requests().len();
+        let mut command = scene.command(arguments);
+        let usual = scene.path("usual.conf");
+        let ran = Running::start(command.env("PATH", &path).env("CONTAINERS_REGISTRIES_CONF", usual)).end();
+        assert_eq!(ran.code, Some(code), "{flags:?} {ran:?}");
+        let requests = server.requests().split_off(before);
+        let told = requests.iter().find_map(|request| request.header("authorization"));
+        assert_eq!(told.map(name).unwrap_or_default(), expected, "{flags:?}");
     }
 }
 

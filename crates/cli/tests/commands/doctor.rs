@@ -3,13 +3,18 @@
 use std::fs;
 
 use test_support::mask::mask;
-use test_support::{Image, Ran, Reply, Scene, ScriptedServer};
+use test_support::{Image, Ran, Reply, Running, Scene, ScriptedServer};
 
 use crate::scene;
 
 /// A registry that answers a ping, and everything else as it is told.
 fn registry(answer: impl Fn(&test_support::Request) -> Reply + Send + Sync + 'static) -> ScriptedServer {
-    ScriptedServer::start(move |request| if request.target == "/v2/" { Reply::ok("{}") } else { answer(request) })
+    ScriptedServer::start(move |request| {
+        let mut request = request.clone();
+        // Whom it stands in for is nothing to it.
+        request.target.truncate(request.target.find('?').unwrap_or(request.target.len()));
+        if request.target == "/v2/" { Reply::ok("{}") } else { answer(&request) }
+    })
 }
 
 fn doctor(scene: &Scene, arguments: &[&str]) -> (Option<i32>, Vec<String>, String) {
@@ -81,6 +86,59 @@ fn nobody_there_and_no_such_name_are_told_apart() {
     assert_eq!((code, lines[1].as_str()), (Some(1), "  ok     name      127.0.0.1"));
     assert_eq!(lines[2], "  FAILED connect   connect to HOST: Connection refused (os error 111)");
     assert!(stderr.ends_with("hint: check that HOST is up, its port, and what stands between\n"), "{stderr}");
+}
+
+/// A proxy that is down is told of as one, and is no matter of certificates.
+#[test]
+fn a_proxy_that_is_down_is_what_is_to_be_checked() {
+    let server = registry(|_| Reply::new(404));
+    let gone = server.host();
+    drop(server);
+    let scene = scene();
+    let toml = format!("[host.\"https://example.com\"]\nproxy = \"http://{gone}\"\n");
+    fs::create_dir_all(scene.path("hosts/example.com")).unwrap();
+    fs::write(scene.path("hosts/example.com/hosts.toml"), format!("server = \"https://example.com\"\n{toml}")).unwrap();
+    let named = "hint: check that http://HOST is up; hosts/example.com/hosts.toml:3 names it\n";
+    let of_all = "hint: check that http://HOST is up, or let example.com go past it (NO_PROXY)\n";
+    let cases: [(&[&str], Option<&str>, &str); 2] =
+        [(&["--hosts-dir", "hosts"], None, named), (&[], Some(gone.as_str()), of_all)];
+    for (flags, of_environment, hint) in cases {
+        let mut command = scene.command([&["doctor", "example.com/app:v1"], flags].concat());
+        command.env("HTTPS_PROXY", format!("http://{}", of_environment.unwrap_or(&gone)));
+        let Ran { code, stdout, stderr } = Running::start(&mut command).end();
+        let (stdout, stderr) = (mask(&stdout), mask(&stderr));
+        let lines: Vec<&str> = stdout.lines().collect();
+        assert_eq!((code, lines[1]), (Some(1), "  ok     name      left to the proxy http://HOST"), "{stdout}");
+        assert!(lines[2].starts_with("  FAILED connect   ") && lines[2].contains("proxy http://HOST: "), "{stdout}");
+        assert!(stdout.contains(hint) || stderr.ends_with(hint), "{stdout}{stderr}");
+    }
+}
+
+/// What a pull does not ask a mirror for is not asked, and is no sign that the image can be had.
+#[test]
+fn a_mirror_for_digests_is_not_asked_what_a_tag_names() {
+    let image = Image::of(&[]);
+    let (mirror, scene) = (registry(|_| Reply::new(404)), scene());
+    for (origin, code) in
+        [(registry(move |request| image.answer(request)), Some(0)), (registry(|_| Reply::new(404)), Some(3))]
+    {
+        let mirror = mirror.host();
+        let toml =
+            format!("server = \"http://{}\"\n[host.\"http://{mirror}\"]\ncapabilities = [\"pull\"]\n", origin.host());
+        fs::create_dir_all(scene.path("hosts/example.com")).unwrap();
+        fs::write(scene.path("hosts/example.com/hosts.toml"), toml).unwrap();
+        let (ended, lines, stderr) = doctor(&scene, &["--hosts-dir", "hosts", "example.com/app:v1"]);
+        assert_eq!(ended, code, "{lines:?} {stderr}");
+        let steps: Vec<&str> = lines[1..5].iter().map(String::as_str).collect();
+        let expected = [
+            "  ok     name      127.0.0.1",
+            "  ok     connect   HOST",
+            "  ok     tls       not spoken",
+            "  ok     ping      a registry, asked for digests only",
+        ];
+        assert_eq!((steps, lines[5].as_str()), (expected.to_vec(), "HOST/app"));
+    }
+    assert!(mirror.requests().iter().all(|request| request.target == "/v2/?ns=example.com"));
 }
 
 /// One of several places is enough; what is wrong with the others is said all the same.

@@ -2,14 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use gantri_core::filter::Serves;
 use gantri_core::{Error, ErrorKind, Pull, Result};
-use gantri_remote::{Ping, PlainHttp, Remote};
+use gantri_remote::{Ping, PlainHttp, Proxy, Remote};
 use gantri_spec::{Host, Reference};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::Client;
-use crate::config::{Scheme, Stop};
+use crate::config::{Endpoint, Scheme, Stop};
 use crate::registries::Settings;
 
 /// A step on the way to an image, and how it went.
@@ -28,7 +29,7 @@ pub struct Examined {
 pub enum ExaminedStep {
     /// The host's name has an address.
     Name,
-    /// Somebody listens there.
+    /// Somebody listens there, or a proxy leads there.
     Connect,
     /// TLS, with a certificate that is trusted.
     Tls,
@@ -36,7 +37,7 @@ pub enum ExaminedStep {
     Ping,
     /// It lets us in.
     Login,
-    /// The image is there.
+    /// The image is there. Left out where only digests are asked for and a tag was named.
     Manifest,
 }
 
@@ -75,29 +76,41 @@ impl Client {
         reference: &Reference,
         steps: &mut Vec<Examined>,
     ) -> Result<(), (ExaminedStep, Error)> {
-        use ExaminedStep::{Connect, Login, Manifest, Name, Tls};
+        use ExaminedStep::{Connect, Login, Manifest, Name};
         let mut done = |step, words: String| steps.push(Examined { step, outcome: Ok(words) });
         let endpoint = &stop.endpoint;
-        let scheme = endpoint.scheme_for(self.registries.settings().plain_http);
-        let ways = self.registries.ways(stop, reference.host()).map_err(|error| (Name, error))?;
         let settings = self.registries.settings();
-        if let Some(proxy) = endpoint.proxy_among(&settings.proxies, settings.plain_http) {
+        let scheme = endpoint.scheme_for(settings.plain_http);
+        let ways = self.registries.ways(stop, reference.host()).map_err(|error| (Name, error))?;
+        let answer = if let Some(proxy) = endpoint.proxy_among(&settings.proxies, settings.plain_http) {
             // Names and addresses are the proxy's business.
             done(Name, format!("left to the proxy {proxy}"));
+            let answer = first_to_answer(&ways).await;
+            if let Some(error) = answer.as_ref().err().filter(|error| Proxy::stood_in_the_way(error)) {
+                let hint = error.hint().map_or_else(|| proxy_hint(proxy, endpoint), str::to_owned);
+                return answer.map(drop).map_err(|error| (Connect, error.with_hint(hint)));
+            }
             done(Connect, format!("left to the proxy {proxy}"));
+            answer
         } else {
-            let addresses = addresses(stop, scheme, settings).await.map_err(|error| (Name, error))?;
-            let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
-            done(Name, shown.join(", "));
+            let addresses = addresses(endpoint, scheme, settings).await.map_err(|error| (Name, error))?;
+            done(Name, shown(&addresses));
             let connected = connect(&addresses, settings).await.map_err(|error| (Connect, error))?;
             done(Connect, connected.to_string());
-        }
-        let (remote, plain_http, ping) = first_to_answer(&ways).await.map_err(|error| match error.kind() {
-            ErrorKind::Connect if scheme != Scheme::Http => (Tls, error),
+            first_to_answer(&ways).await
+        };
+        let (remote, plain_http, ping) = answer.map_err(|error| match error.kind() {
+            ErrorKind::Connect if scheme != Scheme::Http => (ExaminedStep::Tls, error),
             _ => (ExaminedStep::Ping, error),
         })?;
-        done(Tls, if plain_http == PlainHttp::Always { "not spoken" } else { "as it should be" }.to_owned());
-        done(ExaminedStep::Ping, ping.map_or("a registry that asks who we are", |_| "a registry").to_owned());
+        done(ExaminedStep::Tls, tls(plain_http, endpoint).to_owned());
+        let registry = ping.map_or("a registry that asks who we are", |_| "a registry");
+        if stop.serves == Serves::Digests && reference.digest().is_none() {
+            // No pull asks it what a tag names.
+            done(ExaminedStep::Ping, format!("{registry}, asked for digests only"));
+            return Ok(());
+        }
+        done(ExaminedStep::Ping, registry.to_owned());
         let repository = stop.repository.as_ref().unwrap_or_else(|| reference.repository());
         let found = remote.resolve_manifest(repository, &reference.selector()).await;
         if let Err(error) = found.as_ref().map_err(Error::kind)
@@ -120,13 +133,9 @@ async fn first_to_answer(ways: &[(PlainHttp, Remote)]) -> Result<(&Remote, Plain
         match remote.ping().await {
             Ok(ping) => return Ok((remote, *plain_http, Some(ping))),
             Err(error) if is_login(error.kind()) => return Ok((remote, *plain_http, None)),
-            Err(error) => {
-                let is_last = error.kind() != ErrorKind::Connect;
-                failed = failed.or(Some(error));
-                if is_last {
-                    break;
-                }
-            }
+            // Whoever answers says more than whoever does not.
+            Err(error) if error.kind() != ErrorKind::Connect => return Err(error),
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
     Err(failed.unwrap_or_else(|| Error::new(ErrorKind::Config, "no way to the registry")))
@@ -136,10 +145,45 @@ fn is_login(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unauthorized | ErrorKind::Denied | ErrorKind::Credentials)
 }
 
-async fn addresses(stop: &Stop, scheme: Scheme, settings: &Settings) -> Result<Vec<SocketAddr>> {
-    let host = &stop.endpoint.host;
+fn tls(plain_http: PlainHttp, endpoint: &Endpoint) -> &'static str {
+    match plain_http {
+        PlainHttp::Never if endpoint.skip_verify.value => "spoken, the certificate is not looked at",
+        PlainHttp::Never => "as it should be",
+        _ => "not spoken",
+    }
+}
+
+/// Each address once, whatever its ports.
+fn shown(addresses: &[SocketAddr]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for address in addresses.iter().map(|address| address.ip().to_string()) {
+        if !shown.contains(&address) {
+            shown.push(address);
+        }
+    }
+    shown.join(", ")
+}
+
+/// Where the host is, in the order in which it is tried: what may be spoken to both ways has two ports.
+async fn addresses(endpoint: &Endpoint, scheme: Scheme, settings: &Settings) -> Result<Vec<SocketAddr>> {
+    let ports = match (endpoint.host.port(), scheme) {
+        (Some(port), _) => vec![port],
+        (None, Scheme::Http) => vec![80],
+        (None, Scheme::Either) => vec![443, 80],
+        (None, _) => vec![443],
+    };
+    let (mut all, mut failed) = (Vec::new(), None);
+    for port in ports {
+        match addresses_at(&endpoint.host, port, settings).await {
+            Ok(found) => all.extend(found),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.filter(|_| all.is_empty()).map_or(Ok(all), Err)
+}
+
+async fn addresses_at(host: &Host, port: u16, settings: &Settings) -> Result<Vec<SocketAddr>> {
     let (authority, limit) = (host.authority(), settings.limits.connect);
-    let port = host.port().unwrap_or(if scheme == Scheme::Http { 80 } else { 443 });
     let name = if host.is_docker_hub() { authority } else { host.name() };
     let is_here = |pin: &Host| pin.name() == name && pin.port().is_none_or(|pinned| pinned == port);
     let pinned: Vec<SocketAddr> =
@@ -186,12 +230,21 @@ async fn connect(addresses: &[SocketAddr], settings: &Settings) -> Result<Socket
     Err(failed)
 }
 
+/// What to do about a proxy that stands in the way.
+fn proxy_hint(proxy: &Proxy, endpoint: &Endpoint) -> String {
+    match endpoint.proxy.as_ref().and_then(|own| own.said.as_ref()) {
+        Some(said) => format!("check that {proxy} is up; {said} names it"),
+        None => format!("check that {proxy} is up, or let {} go past it (NO_PROXY)", endpoint.host.as_str()),
+    }
+}
+
 /// What to do where the error itself has no advice.
 fn hint(failed: ExaminedStep, stop: &Stop) -> String {
     let host = stop.endpoint.host.as_str();
     match failed {
         ExaminedStep::Name => format!("check the name {host}, and the resolver of this machine"),
         ExaminedStep::Connect => format!("check that {host} is up, its port, and what stands between"),
+        ExaminedStep::Tls if stop.endpoint.skip_verify.value => format!("check what {host} speaks, and its port"),
         ExaminedStep::Tls => format!("put the authority that has signed its certificate into certs.d/{host}/ca.crt"),
         ExaminedStep::Ping => format!("check that {host} is a registry, and its port"),
         ExaminedStep::Login => format!("log in to {host}; `gantri explain` says where credentials are looked for"),

@@ -9,7 +9,8 @@ use gantri_spec::Host;
 use super::Client;
 
 impl Client {
-    /// Asks a registry whether it takes this credential, which need not be the client's.
+    /// Asks a registry whether it takes this credential, which need not be the client's. The host itself is asked, also where
+    /// the configuration has its names read elsewhere: no other host is told.
     ///
     /// # Errors
     /// `Unauthorized` or `Denied` if it does not; those of [`Remote::ping`](gantri_remote::Remote::ping).

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Error, ErrorKind, Result};
 
+use super::certs_d::CertDirs;
 use super::document;
 use super::environment::Environment;
 use super::registries_conf::{RegistriesConf, ShortName};
@@ -28,7 +29,7 @@ use super::registries_conf::{RegistriesConf, ShortName};
 pub struct Configuration {
     files: Files,
     pub(super) hosts_dir: Option<PathBuf>,
-    pub(super) cert_dirs: Vec<PathBuf>,
+    pub(super) cert_dirs: CertDirs,
     read: Mutex<Option<Arc<Read>>>,
 }
 
@@ -62,7 +63,7 @@ impl Configuration {
     ///   `$XDG_CONFIG_HOME/containers` (default `~/.config/containers`), or of `/etc/containers` if there is no user's own,
     ///   then with the user's `registries.conf.d` last; else `/usr/share/containers/registries.conf`;
     /// * `$CONTAINERS_REGISTRIES_CONF_OVERRIDE` over all of them;
-    /// * `certs.d` of the user's `containers`, of `/etc/containers` and of `/etc/docker`.
+    /// * `certs.d` of the user's `containers`, of `/etc/containers` and of `/etc/docker`, where the user may look into them.
     pub fn from_environment() -> Self {
         Self::of(&Environment::of_process())
     }
@@ -72,7 +73,8 @@ impl Configuration {
         Self::found_in(environment, Path::new("/"))
     }
 
-    fn found_in(environment: &Environment, root: &Path) -> Self {
+    /// The same, with the machine's own directories below this one.
+    pub(super) fn found_in(environment: &Environment, root: &Path) -> Self {
         let environment = |name: &str| environment.path(name);
         let own = environment("XDG_CONFIG_HOME").or_else(|| environment("HOME").map(|home| home.join(".config")));
         let own = own.map(|dir| dir.join("containers"));
@@ -88,7 +90,8 @@ impl Configuration {
             files.drop_ins = [&system].into_iter().chain(&own).map(|dir| dir.join(drop_ins)).collect();
         }
         let homes = own.into_iter().chain([system, root.join("etc/docker")]);
-        Self { files, cert_dirs: homes.map(|dir| dir.join("certs.d")).collect(), ..Self::default() }
+        let cert_dirs = CertDirs::Usual(homes.map(|dir| dir.join("certs.d")).collect());
+        Self { files, cert_dirs, ..Self::default() }
     }
 
     /// Reads this `registries.conf`, and no other and no drop-in. It must be there.
@@ -106,7 +109,7 @@ impl Configuration {
 
     /// Reads certificates below this directory, `HOST[:PORT]/*.{crt,cert,key}`, and below no other.
     pub fn cert_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.cert_dirs = vec![dir.into()];
+        self.cert_dirs = CertDirs::Named(dir.into());
         self
     }
 
@@ -175,7 +178,8 @@ fn missing(file: &Path) -> Error {
         .with_hint("name a registries.conf that is there, or none")
 }
 
-/// The `*.conf` of a directory by name; none if there is no such directory.
+/// The `*.conf` of a directory by name; none if there is no such directory. One that is closed to us is an error, other than
+/// with certificates: what it may say is that something is blocked.
 fn conf_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let unread = |error| Error::new(ErrorKind::Config, format!("read {}", dir.display())).with_source(error);
     let entries = match std::fs::read_dir(dir) {

@@ -143,6 +143,23 @@ impl Configuration {
         }
     }
 
+    /// Where a registry itself is, and nothing that stands in for it: a secret that was typed for this host is for no other
+    /// that a file leads to (A15).
+    ///
+    /// # Errors
+    /// As [`route`](Self::route).
+    pub(crate) fn itself(&self, host: &Host) -> Result<Endpoint> {
+        let choice = self.read()?.registries.choose_host(host)?;
+        let insecure = match self.hosts_of(host)? {
+            Some(hosts) => match hosts.itself() {
+                Some(server) => return Ok(self.stop_of_server(server, host, None)?.endpoint),
+                None => Told::unsaid(false),
+            },
+            None => choice.map_or(Told::unsaid(false), |choice| choice.insecure),
+        };
+        Ok(self.stop_itself(host, None, insecure)?.endpoint)
+    }
+
     fn hosts_of(&self, host: &Host) -> Result<Option<hosts_toml::Hosts>> {
         self.hosts_dir.as_ref().map_or(Ok(None), |dir| hosts_toml::of_host(dir, host))
     }

@@ -1,7 +1,8 @@
 //! A registry that may be spoken to with TLS or without, as `insecure = true` allows: which, is found out once.
 //!
-//! Https is tried first. Http is spoken only where https is not, never where it was answered or kept silent, and it never
-//! carries a secret off this machine (A12, A13).
+//! Https is tried first. Http is spoken only where https is not and http is, never where https was answered or kept silent,
+//! and it never carries a secret off this machine (A12, A13). Where neither is there, nothing is learned: a name may have no
+//! address for a moment, and a registry may be starting.
 
 use std::sync::Arc;
 
@@ -18,30 +19,40 @@ pub(crate) struct Either(Arc<Ways>);
 
 #[derive(Debug)]
 struct Ways {
-    /// The same as `https`, with one try for each request.
-    probe: Remote,
-    https: Remote,
-    http: Remote,
+    https: Way,
+    http: Way,
     chosen: OnceCell<Remote>,
 }
 
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) remote: Remote,
+    /// The same with one try for each request.
+    pub(super) probe: Remote,
+}
+
 impl Either {
-    pub(super) fn new(probe: Remote, https: Remote, http: Remote) -> Self {
-        Self(Arc::new(Ways { probe, https, http, chosen: OnceCell::new() }))
+    pub(super) fn new(https: Way, http: Way) -> Self {
+        Self(Arc::new(Ways { https, http, chosen: OnceCell::new() }))
     }
 
-    /// The way that the registry is spoken to.
+    /// The way that the registry is spoken to; https for this once where nobody answers.
     async fn chosen(&self) -> &Remote {
+        let Ways { https, http, chosen } = &*self.0;
         let choose = || async {
-            match self.0.probe.ping().await {
-                Err(error) if error.kind() == ErrorKind::Connect => {
-                    tracing::debug!(%error, "https is not spoken there, http is allowed and used");
-                    self.0.http.clone()
-                }
-                _ => self.0.https.clone(),
+            let error = match https.probe.ping().await {
+                Err(error) if error.kind() == ErrorKind::Connect => error,
+                _ => return Ok(https.remote.clone()),
+            };
+            let answer = http.probe.ping().await.map_err(|error| error.kind());
+            if let Err(kind @ (ErrorKind::Connect | ErrorKind::Timeout)) = answer {
+                return Err(kind);
             }
+            tracing::debug!(%error, "https is not spoken there, http is allowed and used");
+            Ok(http.remote.clone())
         };
-        self.0.chosen.get_or_init(choose).await
+        chosen.get_or_try_init(choose).await.unwrap_or(&https.remote)
     }
 
     fn listing<T: Send + 'static>(
@@ -75,7 +86,7 @@ impl Pull for Either {
     }
 
     fn guards_content(&self) -> bool {
-        self.0.https.guards_content()
+        self.0.https.remote.guards_content()
     }
 }
 

@@ -20,7 +20,7 @@ use gantri_remote::{
 use gantri_spec::{Host, Reference, RepositoryName};
 use http::StatusCode;
 
-use self::either::Either;
+use self::either::{Either, Way};
 use self::elsewhere::Elsewhere;
 use crate::config::{Configuration, Endpoint, Scheme, Stop, Told};
 
@@ -162,12 +162,12 @@ impl Registries {
         Ok((self.stop(&target, reference.host())?, called(&target, reference)))
     }
 
-    /// The registry at `host` for somebody else, who shares nothing with the client.
+    /// The registry at `host` itself, wherever its names lead, for somebody else, who shares nothing with the client.
     ///
     /// # Errors
     /// As [`at`](Self::at).
     pub(crate) fn as_another(&self, host: &Host, credentials: Arc<dyn Credentials>) -> Result<Remote> {
-        let endpoint = self.settings.configuration.registry(host)?.endpoint;
+        let endpoint = self.settings.configuration.itself(host)?;
         let settings = Settings { credentials, ..self.settings.clone() };
         // Where either is allowed it is https: what is to be checked is a secret.
         let (way, _) = settings.ways(&endpoint);
@@ -250,9 +250,11 @@ impl Settings {
             (https, Some(http)) => {
                 let mut once = self.clone();
                 once.limits.request_tries = 1;
-                let (https, http, probe) = (remote(https)?, remote(http)?, once.remote(endpoint, asks, https)?);
-                let ways = vec![https.clone(), http.clone()];
-                Made { registry: Arc::new(Either::new(probe, https, http)), ways }
+                let way =
+                    |way| -> Result<Way> { Ok(Way { remote: remote(way)?, probe: once.remote(endpoint, asks, way)? }) };
+                let (https, http) = (way(https)?, way(http)?);
+                let ways = vec![https.remote.clone(), http.remote.clone()];
+                Made { registry: Arc::new(Either::new(https, http)), ways }
             }
         })
     }

@@ -92,6 +92,11 @@ fn kind(error: &(dyn StdError + 'static), connecting: bool) -> SendErrorKind {
     if connecting && kind == SendErrorKind::Timeout { SendErrorKind::ConnectTimeout } else { kind }
 }
 
+/// Whether a proxy stood in the way, and not the host behind it.
+pub(super) fn is_of_proxy(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| cause(*error)).any(<dyn StdError>::is::<ProxyError>)
+}
+
 fn told_by(error: &(dyn StdError + 'static)) -> Option<SendErrorKind> {
     if let Some(error) = error.downcast_ref::<ResolveError>() {
         return Some(match error {

@@ -161,6 +161,11 @@ impl Proxy {
         self
     }
 
+    /// Whether it is a proxy that an error of a request is about, and not the host behind it.
+    pub fn stood_in_the_way(error: &Error) -> bool {
+        super::failure::is_of_proxy(error)
+    }
+
     /// Whether requests without TLS are handed to it whole.
     pub(super) fn forwards(&self) -> bool {
         matches!(self.speaks, Speaks::Http | Speaks::Https)

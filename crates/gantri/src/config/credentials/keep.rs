@@ -116,7 +116,7 @@ impl CredentialChain {
             return Ok(Target::Helper { helper, server, source, file: path });
         }
         if self.auth_file.is_none() {
-            let (listed, conf) = containers::credential_helpers(&self.environment, &self.limits)?;
+            let (listed, conf) = containers::credential_helpers(&self.configuration)?;
             if let Some(Listed::Helper(helper)) = listed.into_iter().next() {
                 let source = general(&helper, conf);
                 return Ok(Target::Helper { helper, server: host.to_string(), source, file: path });

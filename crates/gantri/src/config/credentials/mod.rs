@@ -17,8 +17,8 @@ mod source;
 
 use std::collections::HashMap;
 use std::iter;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use gantri_core::{Error, ErrorKind, Limits, Result};
@@ -30,7 +30,9 @@ pub use self::file::CredentialFile;
 use self::file::Rule;
 use self::helper::{Bench, Helper};
 pub use self::source::{CredentialPlace, CredentialSource};
+use super::configuration::Configuration;
 use super::environment::Environment;
+use super::registries_conf::CREDENTIAL_HELPERS;
 
 /// Credentials in a variable: the text of a `config.json`.
 const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
@@ -45,6 +47,9 @@ const SECRET_VARIABLES: [&str; 1] = [AUTH_CONFIG];
 pub struct CredentialChain {
     given: Vec<(Host, Credential)>,
     environment: Environment,
+    configuration: Arc<Configuration>,
+    /// Below which the machine's own directories are.
+    root: PathBuf,
     auth_file: Option<PathBuf>,
     limits: Limits,
     /// Hosts that are known to have credentials for single repositories, or not to.
@@ -63,8 +68,25 @@ enum Place {
 impl CredentialChain {
     /// The chain of whoever has this environment.
     pub fn new(environment: Environment) -> Self {
-        let auth_file = environment.path(AUTH_FILE);
-        Self { given: Vec::new(), environment, auth_file, limits: Limits::default(), apart: Mutex::default() }
+        Self::found_in(environment, Path::new("/"))
+    }
+
+    fn found_in(environment: Environment, root: &Path) -> Self {
+        Self {
+            given: Vec::new(),
+            auth_file: environment.path(AUTH_FILE),
+            configuration: Arc::new(Configuration::found_in(&environment, root)),
+            root: root.to_owned(),
+            environment,
+            limits: Limits::default(),
+            apart: Mutex::default(),
+        }
+    }
+
+    /// Takes the helpers of this configuration, in place of those of the environment's `registries.conf`.
+    pub fn with_configuration(mut self, configuration: impl Into<Arc<Configuration>>) -> Self {
+        self.configuration = configuration.into();
+        self
     }
 
     /// Is this at a host, whatever any configuration says.
@@ -120,9 +142,18 @@ impl CredentialChain {
         host: &Host,
         repository: Option<&RepositoryName>,
     ) -> Result<Option<(CredentialSource, Credential)>> {
+        self.find_among(self.places(), host, repository).await
+    }
+
+    async fn find_among(
+        &self,
+        places: impl IntoIterator<Item = Result<Place>>,
+        host: &Host,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<(CredentialSource, Credential)>> {
         let found = match self.given(host) {
             Some(credential) => Some((CredentialSource::Given, credential.clone())),
-            None => self.look(host, repository).await?,
+            None => self.look(places, host, repository).await?,
         };
         let source = found.as_ref().map(|(source, _)| source.to_string());
         tracing::debug!(%host, source = source.as_deref().unwrap_or("nothing"), "looked up who the user is");
@@ -131,10 +162,11 @@ impl CredentialChain {
 
     async fn look(
         &self,
+        places: impl IntoIterator<Item = Result<Place>>,
         host: &Host,
         repository: Option<&RepositoryName>,
     ) -> Result<Option<(CredentialSource, Credential)>> {
-        for place in self.places() {
+        for place in places {
             let found = match place? {
                 Place::Helper(helper, path) => {
                     let asked = helper.get(host.as_str(), self.bench()).await;
@@ -194,14 +226,14 @@ impl CredentialChain {
 
     /// What containers' configuration lists.
     fn listed(&self) -> Box<dyn Iterator<Item = Result<Place>> + Send + '_> {
-        let listed = containers::credential_helpers(&self.environment, &self.limits);
+        let listed = containers::credential_helpers(&self.configuration);
         let (helpers, path) = match listed {
             Ok(listed) => listed,
             Err(error) => return Box::new(iter::once(Err(error))),
         };
         let places = helpers.into_iter().flat_map(move |listed| match listed {
             Listed::AuthFiles => {
-                let files = containers::auth_files(&self.environment, self.auth_file.is_some());
+                let files = containers::auth_files(&self.environment, &self.root, self.auth_file.is_some());
                 files.into_iter().filter_map(|path| self.read(path).transpose()).collect::<Vec<_>>()
             }
             Listed::Helper(helper) => vec![Ok(Place::Helper(helper, path.clone()))],
@@ -222,10 +254,14 @@ impl CredentialChain {
         Bench { environment: &self.environment, limits: &self.limits }
     }
 
-    /// Looks whether any place that can be read knows repositories of this host apart.
-    fn look_for_repositories(&self, host: &Host) -> bool {
-        let apart = self.given(host).is_none()
-            && self.places().any(|place| matches!(place, Ok(Place::File(file)) if file.tells_apart(host)));
+    /// All that may have something for a host, read now.
+    fn read_for(&self, host: &Host) -> Vec<Result<Place>> {
+        if self.given(host).is_some() { Vec::new() } else { self.places().collect() }
+    }
+
+    /// Looks whether any place that could be read knows repositories of this host apart.
+    fn look_for_repositories(&self, host: &Host, places: &[Result<Place>]) -> bool {
+        let apart = places.iter().any(|place| matches!(place, Ok(Place::File(file)) if file.tells_apart(host)));
         self.apart.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone(), apart);
         apart
     }
@@ -240,26 +276,28 @@ impl Default for CredentialChain {
 
 #[async_trait]
 impl Credentials for CredentialChain {
-    /// Files are read anew each time, so that whoever is refused profits from a new login.
+    /// Files of credentials are read anew each time, so that whoever is refused profits from a new login. What lists the
+    /// helpers is read once, with the rest of the configuration.
     async fn credential(&self, host: &Host, repository: Option<&RepositoryName>) -> Result<Credential> {
-        self.look_for_repositories(host);
-        let found = self.find(host, repository).await?;
+        let places = self.read_for(host);
+        self.look_for_repositories(host, &places);
+        let found = self.find_among(places, host, repository).await?;
         Ok(found.map_or(Credential::Anonymous, |(_, credential)| credential))
     }
 
     fn by_repository(&self, host: &Host) -> bool {
         let known = self.apart.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied();
-        known.unwrap_or_else(|| self.look_for_repositories(host))
+        known.unwrap_or_else(|| self.look_for_repositories(host, &self.read_for(host)))
     }
 }
 
 fn general(helper: &Helper, path: PathBuf) -> CredentialSource {
     let program = helper.program().to_owned();
-    CredentialSource::Helper { place: CredentialPlace::File(path), setting: containers::SETTING, program }
+    CredentialSource::Helper { place: CredentialPlace::File(path), setting: CREDENTIAL_HELPERS, program }
 }
 
 /// The bytes of a file of configuration; `None` if there is no such file.
-fn read(path: &std::path::Path, limits: &Limits) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+fn read(path: &Path, limits: &Limits) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
     use std::io::Read;
 
     let reading = |error| Error::new(ErrorKind::Config, format!("read {}", path.display())).with_source(error);

@@ -24,9 +24,7 @@ const CONF: &str = ".config/containers/registries.conf";
 
 impl Home {
     fn new() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        // The machine's own configuration is none of the tests' business.
-        home.with(CONF, "")
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -48,7 +46,9 @@ impl Home {
         let path = format!("{HELPERS}:/usr/bin:/bin");
         let (home, run) = (self.path(""), self.path("run"));
         let own = [("HOME", home.to_str().unwrap()), ("XDG_RUNTIME_DIR", run.to_str().unwrap()), ("PATH", &path)];
-        CredentialChain::new(Environment::of(own.into_iter().chain(variables.iter().copied())))
+        let environment = Environment::of(own.into_iter().chain(variables.iter().copied()));
+        // The machine's own configuration is none of the tests' business.
+        CredentialChain::found_in(environment, &self.path("root"))
     }
 }
 
@@ -130,10 +130,27 @@ async fn variables_say_where_files_lie() {
         (&[("HOME", ""), ("XDG_RUNTIME_DIR", "")], "nobody"),
     ];
     for (variables, expected) in cases {
-        let mut variables = variables.to_vec();
-        variables.push(("CONTAINERS_REGISTRIES_CONF", "/not/there"));
-        assert_eq!(found(&home, &home.chain(&variables), "ghcr.io").await, expected, "{variables:?}");
+        assert_eq!(found(&home, &home.chain(variables), "ghcr.io").await, expected, "{variables:?}");
     }
+}
+
+/// Who has no session is known where podman and skopeo keep credentials then; what bars the way there is no error.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_has_no_session_has_a_file_by_number() {
+    let own = format!("root/run/containers/{}", rustix::process::getuid().as_raw());
+    let file = format!("{own}/auth.json");
+    let home = Home::new().with_user(&file, "ghcr.io", "number").with_user(USER, "ghcr.io", "user");
+    let none = ("XDG_RUNTIME_DIR", "");
+    let number = format!("number, ~/{file}: auths \"ghcr.io\"");
+    let user = "user, ~/.config/containers/auth.json: auths \"ghcr.io\"";
+    assert_eq!(found(&home, &home.chain(&[none]), "ghcr.io").await, number);
+    for variables in [&[][..], &[none, ("REGISTRY_AUTH_FILE", "/not/there")]] {
+        assert_eq!(found(&home, &home.chain(variables), "ghcr.io").await, user, "{variables:?}");
+    }
+    fs::remove_dir_all(home.path(&own)).unwrap();
+    let home = home.with(&own, "no directory");
+    assert_eq!(found(&home, &home.chain(&[none]), "ghcr.io").await, user);
 }
 
 /// A broken place is the end when it is reached, and no matter before.
@@ -152,8 +169,7 @@ async fn a_broken_place_is_an_error_when_it_is_reached() {
     let expected = "LimitExceeded ~/.docker/config.json: over the limit credential_file = 1048576";
     assert_eq!(found(&large, &large.chain(&[]), "ghcr.io").await, expected);
     let conf = Home::new().with(CONF, "x = 1\ncredential-helpers = \"one\"");
-    let expected = "Config ~/.config/containers/registries.conf: not containers' registries.conf: line 2: \
-                    invalid type: string \"one\", expected a sequence";
+    let expected = "Config ~/.config/containers/registries.conf:2: credential-helpers: not an array of strings";
     assert_eq!(found(&conf, &conf.chain(&[]), "ghcr.io").await, expected);
 }
 
@@ -202,7 +218,7 @@ async fn the_list_of_containers_helpers_is_obeyed() {
         (
             r#"["a/b"]"#,
             nothing.clone(),
-            "Config ~/.config/containers/registries.conf: credential helper \"a/b\": a name is 1 to 64 of A-Z a-z 0-9 _ -".into(),
+            "Config ~/.config/containers/registries.conf:1: credential helper \"a/b\": a name is 1 to 64 of A-Z a-z 0-9 _ -".into(),
         ),
         // A helper that fails is the end.
         (
@@ -221,7 +237,8 @@ async fn the_list_of_containers_helpers_is_obeyed() {
     }
 }
 
-/// Drop-ins overrule in the order of their names; other files are no configuration.
+/// The list is found where the rest of the configuration is: drop-ins overrule in the order of their names, other files are
+/// no configuration. Which files there are is shown in `configuration.rs`.
 #[tokio::test]
 async fn drop_ins_overrule_what_comes_before() {
     let drop_in = |name: &str| format!(".config/containers/registries.conf.d/{name}");
@@ -235,6 +252,45 @@ async fn drop_ins_overrule_what_comes_before() {
     let chain = home.chain(&[("SCRIPTED", r#"echo '{"Username":"me","Secret":"p"}'"#)]);
     let expected = "me, ~/.config/containers/registries.conf.d/20.conf: credential-helpers: docker-credential-scripted";
     assert_eq!(found(&home, &chain, "ghcr.io").await, expected);
+}
+
+/// Where a configuration is given, its list holds and not the environment's; it is read once, as all of it is.
+#[tokio::test]
+async fn the_list_is_that_of_the_configuration() {
+    let home = Home::new()
+        .with(CONF, r#"credential-helpers = ["unknown"]"#)
+        .with("mine.conf", r#"credential-helpers = ["scripted"]"#)
+        .with_user(SESSION, "ghcr.io", "file");
+    let says = [("SCRIPTED", r#"echo '{"Username":"me","Secret":"p"}'"#)];
+    let none = home.chain(&says).with_configuration(Configuration::default());
+    assert_eq!(found(&home, &none, "ghcr.io").await, "file, ~/run/containers/auth.json: auths \"ghcr.io\"");
+    let mine = Configuration::default().registries_conf(home.path("mine.conf"));
+    let chain = home.chain(&says).with_configuration(mine);
+    let expected = "me, ~/mine.conf: credential-helpers: docker-credential-scripted";
+    assert_eq!(found(&home, &chain, "ghcr.io").await, expected);
+    fs::remove_file(home.path("mine.conf")).unwrap();
+    assert_eq!(found(&home, &chain, "ghcr.io").await, expected);
+}
+
+/// What a file says about repositories and what it says about this one are of one reading.
+#[tokio::test]
+async fn a_place_is_read_once_for_a_credential() {
+    use std::io::Write;
+
+    let home = Home::new().with(".docker/broken", "{");
+    let (pipe, broken) = (home.path(DOCKER), home.path(".docker/broken"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let once = std::thread::spawn(move || {
+        let mut end = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        end.write_all(auths("ghcr.io/team", "me").as_bytes()).unwrap();
+        // Whoever reads to the end finds something else the next time.
+        fs::rename(broken, pipe).unwrap();
+    });
+    let (chain, host) = (home.chain(&[]), "ghcr.io".parse().unwrap());
+    let credential = chain.credential(&host, Some(&"team/app".parse().unwrap())).await;
+    once.join().unwrap();
+    assert_eq!(credential.unwrap(), Credential::basic("me", "canary"));
+    assert!(chain.by_repository(&host));
 }
 
 /// Who knows repositories apart is asked about each; the rest is asked by host, so that a helper runs once.

@@ -88,6 +88,15 @@ impl Server {
         let wrong = |what: &dyn fmt::Display| {
             fields.wrong(key, &said, format_args!("{:?}: {what}", url.value), "write https://HOST[:PORT][/PATH]")
         };
+        if url.value.contains('@') {
+            // Which is not shown (A16).
+            return Err(fields.wrong(
+                key,
+                &said,
+                "no user and password in the URL",
+                "log in to the host in their stead",
+            ));
+        }
         let (scheme, rest) = match url.value.split_once("://") {
             Some(("https", rest)) => (Scheme::Https, rest),
             Some(("http", rest)) => (Scheme::Http, rest),
@@ -212,7 +221,8 @@ fn duration(text: &str) -> Option<Duration> {
             "h" => 3600.0,
             _ => return None,
         };
-        total += Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        total = total.checked_add(part)?;
         rest = behind;
     }
     (!total.is_zero()).then_some(total)
@@ -253,6 +263,8 @@ mod unit {
             ("s", None),
             ("-1s", None),
             ("1 s", None),
+            ("18000000000000000000s", Some(18_000_000_000_000_000_000_000)),
+            ("18000000000000000000s18000000000000000000s", None),
         ];
         for (text, expected) in cases {
             assert_eq!(duration(text).map(|time| time.as_millis()), expected, "{text}");

@@ -32,7 +32,7 @@ pub(super) struct Hosts {
 /// # Errors
 /// `Config`, naming file, line and key.
 pub(super) fn of_host(tree: &Path, host: &Host) -> Result<Option<Hosts>> {
-    let Some(dir) = candidates(tree, host).into_iter().find(|dir| dir.is_dir()) else { return Ok(None) };
+    let Some(dir) = directory(tree, host)? else { return Ok(None) };
     let path = dir.join("hosts.toml");
     if let Some(text) = document::read(&path)?.filter(|text| !text.is_empty()) {
         return parse(&path, &text, host).map(Some);
@@ -41,6 +41,21 @@ pub(super) fn of_host(tree: &Path, host: &Host) -> Result<Option<Hosts>> {
     let said = Said::by(&dir);
     let server = Server { certificates, ..Server::itself(host, said.clone()) };
     Ok(Some(Hosts { mirrors: Vec::new(), server, said, notes: Vec::new() }))
+}
+
+/// The first of the candidates that is there. The tree was named: one that can't be looked at is an error.
+fn directory(tree: &Path, host: &Host) -> Result<Option<PathBuf>> {
+    for dir in candidates(tree, host) {
+        match std::fs::metadata(&dir) {
+            Ok(there) if there.is_dir() => return Ok(Some(dir)),
+            Ok(_) => {}
+            Err(error) if certs_d::is_absent(&error) => {}
+            Err(error) => {
+                return Err(Error::new(ErrorKind::Config, format!("read {}", dir.display())).with_source(error));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn candidates(tree: &Path, host: &Host) -> Vec<PathBuf> {
@@ -97,6 +112,11 @@ impl Hosts {
         let all = self.mirrors.iter().chain([&self.server]);
         let found = all.into_iter().find(|server| server.push);
         found.ok_or_else(|| none_can(&format!("push to {}", host.as_str()), &self.said))
+    }
+
+    /// The host that all of it is about, where it is one of those that are asked.
+    pub(super) fn itself(&self) -> Option<&Server> {
+        self.mirrors.iter().chain([&self.server]).find(|server| !server.is_other)
     }
 
     /// Those that are read from, and the one that is read from last: it may say what tags name, if that is wanted.

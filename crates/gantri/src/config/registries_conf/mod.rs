@@ -15,6 +15,9 @@ use gantri_spec::{Host, Reference, RepositoryName};
 
 use super::document::{Said, Told};
 
+/// The setting that lists helpers for credentials.
+pub(super) const CREDENTIAL_HELPERS: &str = "credential-helpers";
+
 pub use self::short_names::ShortName;
 use self::short_names::ShortNames;
 
@@ -24,6 +27,8 @@ pub(super) struct RegistriesConf {
     /// By prefix.
     registries: BTreeMap<String, Table>,
     pub(super) short_names: ShortNames,
+    /// What is asked for credentials, if a file says so.
+    pub(super) credential_helpers: Option<Told<Vec<String>>>,
     pub(super) notes: Vec<String>,
 }
 
@@ -104,6 +109,7 @@ impl RegistriesConf {
     pub(super) fn merge(&mut self, later: Self) {
         self.registries.extend(later.registries);
         self.short_names.merge(later.short_names);
+        self.credential_helpers = later.credential_helpers.or_else(|| self.credential_helpers.take());
         self.notes.extend(later.notes);
     }
 

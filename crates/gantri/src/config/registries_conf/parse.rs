@@ -7,15 +7,15 @@ use std::path::Path;
 use gantri_core::Result;
 use gantri_spec::{Host, RepositoryName};
 
-use super::{Location, Mirror, Prefix, Pulls, RegistriesConf, ShortNames, Table};
-use crate::config::document::{Fields, Source, Told};
+use super::{CREDENTIAL_HELPERS, Location, Mirror, Prefix, Pulls, RegistriesConf, ShortNames, Table};
+use crate::config::document::{Fields, Source, Told, shown};
 
 const ROOT: &[&str] = &[
     "registry",
     "unqualified-search-registries",
     "short-name-mode",
     "aliases",
-    "credential-helpers",
+    CREDENTIAL_HELPERS,
     "additional-layer-store-auth-helper",
 ];
 const REGISTRY: &[&str] = &["prefix", "location", "insecure", "blocked", "mirror-by-digest-only", "mirror"];
@@ -47,7 +47,15 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<RegistriesConf> {
             }
         }
     }
-    Ok(RegistriesConf { registries, short_names: ShortNames::parse(&root)?, notes })
+    let credential_helpers = credential_helpers(&root)?;
+    Ok(RegistriesConf { registries, short_names: ShortNames::parse(&root)?, credential_helpers, notes })
+}
+
+/// An empty list is none, so that another file may say something else.
+fn credential_helpers(root: &Fields<'_>) -> Result<Option<Told<Vec<String>>>> {
+    let listed = root.texts(CREDENTIAL_HELPERS)?.filter(|names| !names.value.is_empty());
+    Ok(listed
+        .map(|names| Told { value: names.value.iter().map(|name| name.value.to_owned()).collect(), said: names.said }))
 }
 
 /// A table and its prefix as text; `None` for one that never applies.
@@ -145,7 +153,7 @@ fn flag(fields: &Fields<'_>, key: &str) -> Result<Told<bool>> {
 fn place(fields: &Fields<'_>, key: &str, text: &Told<&str>) -> Result<Location> {
     let said = text.said.clone().unwrap_or_else(|| fields.said().clone());
     let wrong = |what: &dyn std::fmt::Display, hint: &str| {
-        fields.wrong(key, &said, format_args!("{:?}: {what}", text.value), hint)
+        fields.wrong(key, &said, format_args!("{:?}: {what}", shown(text.value)), hint)
     };
     if text.value.contains("://") {
         return Err(wrong(&"a scheme has no place here", "write HOST[:PORT][/PATH]; insecure = true allows http"));

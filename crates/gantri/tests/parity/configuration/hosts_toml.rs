@@ -195,6 +195,47 @@ fn what_is_wrong_is_told_in_one_line_with_file_line_and_key() {
     }
 }
 
+/// A16: a user and a password have no place in a URL, and are not shown where they stand in one.
+#[test]
+fn a_password_in_a_url_is_refused_and_not_shown() {
+    let refusal = "no user and password in the URL; log in to the host in their stead";
+    let cases = [
+        ("server = \"https://me:canary@m.test\"", format!("docker.io/hosts.toml:1: server: {refusal}")),
+        ("server = \"me:canary@m.test\"", format!("docker.io/hosts.toml:1: server: {refusal}")),
+        ("server = \"https://me:can/ary@m.test\"", format!("docker.io/hosts.toml:1: server: {refusal}")),
+        (
+            "[host.\"https://me:canary@m.test\"]\nunknown = 1",
+            format!("docker.io/hosts.toml:1: host.\"..@m.test\": {refusal}"),
+        ),
+        (
+            "[host.\"https://me:canary@m.test\"]\nskip_verify = 1",
+            format!("docker.io/hosts.toml:1: host.\"..@m.test\": {refusal}"),
+        ),
+        (
+            "[host]\n\"https://me:canary@m.test\" = 1",
+            "docker.io/hosts.toml:2: host...@m.test: not a table; write it as [host...@m.test]".to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        let (dir, configuration) = for_hub(text);
+        let told = refused(read_from(&configuration, "a/b"), ErrorKind::Config, dir.path());
+        assert_eq!(told, expected);
+    }
+    let (_dir, configuration) = for_hub("[\"https://me:canary@m.test\"]\n");
+    let notes = configuration.route(&reference("a/b")).unwrap().notes;
+    assert!(notes.len() == 1 && !notes[0].contains("canary"), "{notes:?}");
+}
+
+/// The tree was named by whoever reads it: what can't be looked at there is no host that it does not know.
+#[cfg(unix)]
+#[test]
+fn a_directory_that_cannot_be_looked_at_is_an_error() {
+    let (dir, configuration) = with(&[("_default/hosts.toml", "server = \"https://other.test\"")]);
+    std::os::unix::fs::symlink("h.test", dir.path().join("h.test")).unwrap();
+    let error = configuration.route(&reference("h.test/a")).unwrap_err();
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, format!("read {}/h.test", dir.path().display())));
+}
+
 #[test]
 fn a_directory_without_a_file_is_one_of_certificates() {
     let (dir, configuration) = with(&[("h.test/ca.crt", ""), ("h.test/client.cert", ""), ("h.test/client.key", "")]);

@@ -1,6 +1,7 @@
 //! The configuration files that others share: the examples of their own documentation, and what they come to here.
 
 mod certs_d;
+mod either;
 mod hosts_toml;
 mod registries_conf;
 mod short_names;

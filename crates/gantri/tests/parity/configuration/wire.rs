@@ -98,6 +98,33 @@ async fn a_mirror_is_not_told_the_secret_of_another_host() {
     assert!(origin.requests().iter().any(|request| request.header("authorization").is_some()));
 }
 
+/// A15: a password that was typed for a host is tried at that host, wherever files have its names read from.
+#[tokio::test]
+async fn a_credential_is_tried_at_the_host_that_it_is_for_and_shown_to_no_other() {
+    let asks = || {
+        ScriptedServer::start(|request| match request.header("authorization") {
+            Some(_) => Reply::ok("{}"),
+            None => Reply::new(401).header("www-authenticate", "Basic realm=\"x\""),
+        })
+    };
+    let conf = "[[registry]]\nprefix = \"@0@\"\nlocation = \"@1@/hub\"\n[[registry.mirror]]\nlocation = \"@1@/m\"\n";
+    let cases: &[(&str, &str)] = &[
+        ("registries.conf", conf),
+        ("hosts/@0@/hosts.toml", "server = \"http://@1@\"\n"),
+        ("hosts/@0@/hosts.toml", "server = \"http://@1@\"\n[host.\"http://@0@\"]\ncapabilities = [\"pull\"]\n"),
+        ("hosts/@0@/hosts.toml", "[host.\"http://@1@\"]\n"),
+        ("hosts/_default/hosts.toml", "server = \"http://@1@\"\n"),
+    ];
+    for case in cases {
+        let (named, elsewhere) = (asks(), asks());
+        let (_dir, client) = client(&[*case], &[&named, &elsewhere]);
+        let host = named.host().parse().unwrap();
+        client.login_check(&host, Credential::basic("me", "typed")).await.unwrap();
+        assert!(named.requests().iter().any(|request| request.header("authorization").is_some()), "{case:?}");
+        assert!(elsewhere.requests().is_empty(), "{case:?} {:?}", elsewhere.requests());
+    }
+}
+
 /// What is put is held against the place that it is put to: a mirror that has it is no proof.
 #[tokio::test]
 async fn nothing_is_written_to_a_mirror_nor_looked_for_there_before_it_is_written() {
@@ -149,7 +176,7 @@ async fn insecure_is_https_unless_only_http_is_spoken() {
     client.manifest(&location("example.com/app:v1")).await.unwrap();
     client.manifest(&location("example.com/app:v2")).await.unwrap();
     let asked: Vec<String> = asked(&origin).into_iter().filter(|request| request.starts_with("GET /")).collect();
-    assert_eq!(asked, ["GET /v2/app/manifests/v1", "GET /v2/app/manifests/v2"]);
+    assert_eq!(asked, ["GET /v2/", "GET /v2/app/manifests/v1", "GET /v2/app/manifests/v2"]);
 }
 
 #[tokio::test]
