@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use gantri_core::{Error, ErrorKind, Limits, Retry};
 use gantri_spec::wire::ErrorBody;
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
-use http::{Method, StatusCode};
 
 use super::Response;
 use super::outcome::{retry_after, text};
@@ -26,7 +26,7 @@ pub(super) async fn of_status(mut response: Response, request: About<'_>, limits
     }
     let what = match &errors {
         Some(_) => request.what.to_owned(),
-        None => format!("{}: {}", request.what, plain_words(status, request.method)),
+        None => format!("{}: {}", request.what, plain_words(status)),
     };
     let error = match (status, &errors) {
         (StatusCode::NOT_FOUND, None) => Error::new(request.absent, what).with_status(status),
@@ -67,9 +67,8 @@ fn looks_like_a_page(response: &Response, body: &[u8]) -> bool {
             || body.trim_ascii_start().to_ascii_lowercase().starts_with(b"<!doctype html"))
 }
 
-fn plain_words(status: StatusCode, method: &Method) -> String {
-    let words = status.canonical_reason().unwrap_or("refused").to_ascii_lowercase();
-    if *method == Method::HEAD { format!("{words}; an answer to head carries no reason") } else { words }
+fn plain_words(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or("refused").to_ascii_lowercase()
 }
 
 fn with_advice(error: Error, response: &Response) -> Error {
