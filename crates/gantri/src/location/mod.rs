@@ -189,7 +189,7 @@ mod tests {
             assert!(error.hint().unwrap().starts_with("gantri login h.test"));
             assert!(!["can", "ary"].iter().any(|part| format!("{error:?}").contains(part)), "{error:?}");
         }
-        for text in ["a@sha256:x", "a:v1@sha512:x", "h.test:80/a@md5:0"] {
+        for text in ["a@sha256:x", "a:v1@sha512:x", "h.test:80/a@sha256:0"] {
             assert!(!text.parse::<Location>().unwrap_err().to_string().contains("password"), "{text}");
         }
     }
