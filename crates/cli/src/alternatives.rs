@@ -18,6 +18,7 @@ const SHOWN: usize = 12;
 /// Adds the tags that there are to an unknown tag, and the repositories that there are to an unknown repository.
 pub(crate) async fn told(client: &Client, asked: &Location, error: Error) -> Failure {
     let hint = match error.kind() {
+        ErrorKind::Unauthorized => login(asked),
         _ if error.hint().is_some() => None,
         ErrorKind::ManifestUnknown if asked.digest().is_none() => tags_or_repositories(client, asked).await,
         ErrorKind::RepositoryUnknown => repositories(client, asked).await,
@@ -27,6 +28,12 @@ pub(crate) async fn told(client: &Client, asked: &Location, error: Error) -> Fai
         Some(hint) => error.with_hint(hint),
         None => error,
     })
+}
+
+/// The command that helps who is not let in.
+fn login(asked: &Location) -> Option<String> {
+    let Location::Registry(reference) = asked else { return None };
+    Some(format!("gantri login {}", reference.host()))
 }
 
 /// A registry may have told an unknown repository as an unknown manifest.

@@ -154,8 +154,8 @@ pub(crate) enum Command {
     },
     /// Forget the credential for a registry
     Logout {
-        /// The registry
-        #[arg(value_name = "HOST")]
+        /// The registry, or those of its repositories that a credential is kept for
+        #[arg(value_name = "HOST[/PATH]")]
         host: String,
     },
     /// Fetch an image into an image layout or an archive

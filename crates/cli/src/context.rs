@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use gantri::config::{Configuration, CredentialChain, Environment};
 use gantri::remote::Proxies;
-use gantri::spec::InvalidPlatform;
-use gantri::{Client, Error, ErrorKind, KeptUploads, Limits, Location, Observer, PlainHttp, Platform, Reference};
+use gantri::spec::{Host, InvalidHost, InvalidPlatform};
+use gantri::{
+    Client, Error, ErrorKind, Event, KeptUploads, Limits, Location, Observer, PlainHttp, Platform, Reference,
+};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::alternatives;
@@ -65,7 +67,7 @@ impl Context {
             Http::Always => PlainHttp::Always,
             Http::Never => PlainHttp::Never,
         };
-        let configuration = Arc::new(global.configuration.configuration());
+        let configuration = Arc::new(global.configuration.configuration()?);
         let credentials = Arc::new(credentials::chain(&global.credentials, Arc::clone(&configuration)));
         let proxies = Arc::new(Environment::of_process().proxies()?);
         let mut client = Client::builder()
@@ -89,6 +91,7 @@ impl Context {
         let client = global.network.tell(client).build()?;
         // One command, one client.
         let _ = CLIENT.set(client.clone());
+        let _ = CONFIGURATION.set(Arc::clone(&configuration));
         Ok(Self { output: Output::new(global.format), client, configuration, credentials, proxies, plain_http })
     }
 
@@ -123,6 +126,16 @@ impl Context {
 /// The client of this process, for what a signal leaves to do.
 static CLIENT: OnceLock<Client> = OnceLock::new();
 
+/// The configuration of this process, for what is to be said of it in the end.
+static CONFIGURATION: OnceLock<Arc<Configuration>> = OnceLock::new();
+
+/// Says what in the configuration that the command went by was left out of account.
+pub(crate) fn tell_of_configuration(quiet: bool) {
+    for note in CONFIGURATION.get().map(|configuration| configuration.notes()).unwrap_or_default() {
+        progress::observer(quiet).event(&Event::Notice(&note));
+    }
+}
+
 /// Cancels the upload sessions that the interrupted command has left open, as far as that can be done in a moment (H24).
 pub(crate) async fn cancel_left_uploads() {
     const MOMENT: Duration = Duration::from_secs(1);
@@ -148,16 +161,59 @@ pub(crate) fn log_to_stderr(verbose: u8) {
 
 /// An image anywhere.
 pub(crate) fn location(text: &str) -> Result<Location, Failure> {
-    text.parse().map_err(Failure::Usage)
+    if is_registry_alone(text) {
+        return Err(usage(format!("{text:?}: it looks like a registry; a name is missing: HOST/NAME")));
+    }
+    text.parse().map_err(|error: Error| Failure::Usage(if is_path(text) { in_a_layout(error, text) } else { error }))
+}
+
+/// `127.0.0.1:5000` could be a name and a tag of Docker Hub's, which nobody means by it.
+fn is_registry_alone(text: &str) -> bool {
+    let Some((host, port)) = text.split_once(':') else { return false };
+    (host == "localhost" || host.contains('.'))
+        && !host.contains(['/', '@'])
+        && port.parse::<u16>().is_ok_and(|port| port > 0)
+        && text.parse::<Host>().is_ok()
+}
+
+/// Whether it can only be the path of a file or a directory.
+fn is_path(text: &str) -> bool {
+    ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start))
+}
+
+fn in_a_layout(error: Error, path: &str) -> Error {
+    error.with_hint(format!("an image layout in a directory is written oci:{path}"))
+}
+
+/// A registry.
+pub(crate) fn host(text: &str) -> Result<Host, Failure> {
+    if let Some((_, host)) = text.rsplit_once('@') {
+        let hint = format!("gantri login {}", host.split('/').next().unwrap_or_default());
+        let error = Error::new(ErrorKind::NameInvalid, format!("host \"..@{host}\": it carries no user and password"));
+        return Err(Failure::Usage(error.with_hint(hint)));
+    }
+    if text.contains('/') && !text.contains("://") {
+        return Err(usage(format!("host {text:?}: a host without a path is wanted")));
+    }
+    text.parse().map_err(|error: InvalidHost| usage(error.to_string()))
 }
 
 /// An image in a local place: a layout or an archive.
 pub(crate) fn local(text: &str) -> Result<Location, Failure> {
+    let no_local = || {
+        Error::new(
+            ErrorKind::NameInvalid,
+            format!(
+                "{text:?}: a layout or an archive is wanted here, oci:DIR[:TAG], oci-archive:FILE[:TAG] or \
+                 docker-archive:FILE[:NAME]"
+            ),
+        )
+    };
+    if is_path(text) {
+        return Err(Failure::Usage(in_a_layout(no_local(), text)));
+    }
     match location(text)? {
-        Location::Registry(_) => Err(usage(format!(
-            "{text:?}: a layout or an archive is wanted here, oci:DIR[:TAG], oci-archive:FILE[:TAG] or \
-             docker-archive:FILE[:NAME]"
-        ))),
+        Location::Registry(_) => Err(Failure::Usage(no_local())),
         local => Ok(local),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gantri::config::{Configuration, CredentialChain, Environment};
 use gantri::spec::Host;
-use gantri::{Credential, Error, Limits, Location, Secret};
+use gantri::{Credential, Error, ErrorKind, Limits, Location, Secret};
 use tokio::io::AsyncReadExt;
 
 use crate::args::{BlobAction, Command, CredentialArgs, ManifestAction};
@@ -26,7 +26,12 @@ pub(crate) fn chain(arguments: &CredentialArgs, configuration: Arc<Configuration
 
 /// Reads the credential that the arguments announce. It is for the one registry that the command speaks to.
 pub(crate) async fn read(arguments: &mut CredentialArgs, command: &Command) -> Result<(), Failure> {
-    if matches!(command, Command::Login { .. }) || !is_announced(arguments)? {
+    let is_login = matches!(command, Command::Login { .. });
+    if let Some(file) = arguments.auth_file.as_ref().filter(|file| !is_login && !file.exists()) {
+        let what = format!("--auth-file {}: no such file", file.display());
+        return Err(Error::new(ErrorKind::Config, what).with_hint("gantri login makes it").into());
+    }
+    if is_login || !is_announced(arguments)? {
         return Ok(());
     }
     let host = only_host(command)?;

@@ -15,49 +15,111 @@ mod usage;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
-use crate::args::Cli;
+use crate::args::{Cli, Command};
 use crate::failure::Failure;
+use crate::signal::Interrupt;
 
 /// Time that work on other threads may take to notice that it is no longer wanted.
 const WIND_DOWN: Duration = Duration::from_secs(2);
+/// Time that a command may take to let go of what it does. One that waits for the kernel, for a disk that does not answer,
+/// never does, and nobody is to wait for that.
+const MOMENT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage::end(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    // The command has threads of its own: whatever it waits for, this one hears the signals.
+    let watch = Builder::new_current_thread().enable_all().build();
+    let runtimes = watch.and_then(|watch| Ok((watch, Builder::new_multi_thread().enable_all().build()?)));
+    let (watch, work) = match runtimes {
+        Ok(runtimes) => runtimes,
         Err(error) => return end(&Failure::Job(gantri::Error::io("start the runtime", error))),
     };
-    let code = runtime.block_on(run(cli));
-    runtime.shutdown_timeout(WIND_DOWN);
+    let (code, patience) = watch.block_on(run(cli, work.handle().clone()));
+    work.shutdown_timeout(patience);
     code
 }
 
-/// The command, or the signal that ends it: dropping the command's future is what cleans up after it.
-async fn run(cli: Cli) -> ExitCode {
+/// The command, or the signal that ends it, and how long to wait for what it leaves on other threads.
+async fn run(cli: Cli, work: Handle) -> (ExitCode, Duration) {
     context::log_to_stderr(cli.global.verbose);
-    let mut interrupt = match signal::Interrupt::listen() {
+    let mut interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
-        Err(error) => return end(&Failure::Job(gantri::Error::io("listen for signals", error))),
+        Err(error) => return (end(&Failure::Job(gantri::Error::io("listen for signals", error))), WIND_DOWN),
     };
-    if let args::Command::Serve(args) = cli.command {
+    if let Command::Serve(args) = cli.command {
         // A server that is told to stop has done what it was asked.
-        return finish(commands::serve::run(args, interrupt).await);
+        let (_cancel, mut job) = start(work, || commands::serve::run(args, interrupt));
+        return (job.ended().await, WIND_DOWN);
     }
-    let job = cli.command.to_string();
-    tokio::select! {
-        result = commands::run(cli) => finish(result),
-        // The job's future is gone by now, and with it all that was half done.
-        cause = interrupt.cause() => {
-            context::cancel_left_uploads().await;
-            end(&Failure::Interrupted { job, cause })
+    let what = cli.command.to_string();
+    let (cancel, mut job) = start(work, || commands::run(cli));
+    let cause = tokio::select! {
+        code = job.ended() => return (code, WIND_DOWN),
+        cause = interrupt.cause() => cause,
+    };
+    drop(cancel);
+    match job.let_go().await {
+        // It was done already.
+        (Some(result), patience) => (finish(result), patience),
+        (None, patience) => (end(&Failure::Interrupted { job: what, cause }), patience),
+    }
+}
+
+/// A command under way on a thread of its own.
+struct Job {
+    /// Its future is gone, and with it all that was half done.
+    dropped: oneshot::Receiver<()>,
+    result: oneshot::Receiver<Result<(), Failure>>,
+}
+
+/// Starts a command, which goes on until it has ended or what is given here is dropped. Dropping its future is what cleans up
+/// after it.
+fn start<F: Future<Output = Result<(), Failure>>>(
+    work: Handle,
+    command: impl FnOnce() -> F + Send + 'static,
+) -> (oneshot::Sender<()>, Job) {
+    let (cancel, cancelled) = oneshot::channel();
+    let (drops, dropped) = oneshot::channel();
+    let (ends, result) = oneshot::channel();
+    thread::spawn(move || {
+        let ended = work.block_on(async {
+            tokio::select! {
+                result = command() => Some(result),
+                _ = cancelled => None,
+            }
+        });
+        // Whoever has lost patience listens no longer.
+        let _ = drops.send(());
+        match ended {
+            Some(result) => drop(ends.send(result)),
+            None => work.block_on(context::cancel_left_uploads()),
         }
+    });
+    (cancel, Job { dropped, result })
+}
+
+impl Job {
+    /// What it came to all the same after it was cancelled, and how long to wait for what it leaves on other threads.
+    async fn let_go(&mut self) -> (Option<Result<(), Failure>>, Duration) {
+        match tokio::time::timeout(MOMENT, &mut self.dropped).await {
+            Ok(_) => ((&mut self.result).await.ok(), WIND_DOWN),
+            Err(_) => (None, Duration::ZERO),
+        }
+    }
+
+    /// How it ended; one that panicked has said why.
+    async fn ended(&mut self) -> ExitCode {
+        (&mut self.result).await.map_or(ExitCode::from(101), finish)
     }
 }
 
@@ -71,4 +133,31 @@ fn end(failure: &Failure) -> ExitCode {
         let _ = writeln!(std::io::stderr(), "{message}");
     }
     failure.exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A future that waits for the kernel is not dropped as long as it does, and signals are heard all the same.
+    #[test]
+    fn what_waits_for_the_kernel_is_not_waited_for() {
+        let watch = Builder::new_current_thread().enable_all().build().unwrap();
+        let work = Builder::new_multi_thread().enable_all().build().unwrap();
+        let (hold, held) = mpsc::channel::<()>();
+        let (cancel, mut blocked) = start(work.handle().clone(), || async move {
+            let _ = held.recv();
+            Ok(())
+        });
+        drop(cancel);
+        assert!(matches!(watch.block_on(blocked.let_go()), (None, Duration::ZERO)));
+        drop(hold);
+        let (cancel, mut waiting) = start(work.handle().clone(), std::future::pending);
+        drop(cancel);
+        assert!(matches!(watch.block_on(waiting.let_go()), (None, WIND_DOWN)));
+        let (_cancel, mut done) = start(work.handle().clone(), || async { Ok(()) });
+        assert!(matches!(watch.block_on(done.let_go()), (Some(Ok(())), WIND_DOWN)));
+    }
 }

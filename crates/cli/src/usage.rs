@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 
+use crate::args::Cli;
 use crate::failure::one_line;
 
 /// Prints help and version where they were asked for; else what is wrong with the command line.
@@ -15,7 +17,7 @@ pub(crate) fn end(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     } else {
         // Standard error may be closed; the exit code still tells.
-        let _ = writeln!(std::io::stderr(), "{}", told(&error.render().to_string()));
+        let _ = writeln!(std::io::stderr(), "{}", told(&error.render().to_string(), std::env::args().skip(1)));
     }
     code
 }
@@ -25,14 +27,28 @@ fn is_help(kind: ErrorKind) -> bool {
     matches!(kind, DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
-/// Clap's first paragraph is what is wrong; the first line of its usage is the hint.
-fn told(text: &str) -> String {
+/// Clap's first paragraph is what is wrong; the first line of its usage is the hint, or the help of the command that was
+/// typed.
+fn told(text: &str, arguments: impl Iterator<Item = String>) -> String {
     let mut paragraphs = text.split("\n\n");
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let error = words(paragraphs.next().unwrap_or_default());
     let usage = paragraphs.find_map(|text| text.strip_prefix("Usage: ")?.lines().next().map(words));
-    let hint = usage.unwrap_or_else(|| "gantri --help".to_owned());
+    let hint = usage.unwrap_or_else(|| format!("{} --help", command(arguments)));
     format!("{}\nhint: {}", one_line(&error), one_line(&hint))
+}
+
+/// The command, and the command within it, that these arguments name.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let root = Cli::command();
+    let (mut found, mut name) = (&root, root.get_name().to_owned());
+    for argument in arguments {
+        if let Some(below) = found.find_subcommand(&argument) {
+            name = format!("{name} {}", below.get_name());
+            found = below;
+        }
+    }
+    name
 }
 
 #[cfg(test)]
@@ -40,7 +56,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::Cli;
 
     #[test]
     fn what_is_wrong_is_one_line_and_the_usage_its_hint() {
@@ -56,13 +71,18 @@ mod tests {
                  hint: gantri blob [OPTIONS] <REPO@DIGEST>",
             ),
             (
+                &["gantri", "--quiet", "copy", "--jobs", "0", "a", "b"],
+                "error: invalid value '0' for '--jobs <N>': 0 is not in 1..=65535\nhint: gantri copy --help",
+            ),
+            (
                 &["gantri", "frobnicate"],
                 "error: unrecognized subcommand 'frobnicate'\nhint: gantri [OPTIONS] <COMMAND>",
             ),
         ];
         for (arguments, expected) in cases {
             let error = Cli::try_parse_from(arguments).unwrap_err();
-            assert_eq!(told(&error.render().to_string()), expected);
+            let typed = arguments.iter().skip(1).map(|argument| (*argument).to_owned());
+            assert_eq!(told(&error.render().to_string(), typed), expected);
         }
     }
 }

@@ -50,14 +50,19 @@ impl Dir {
     pub(crate) fn open_archive(path: &Path) -> Result<Opened> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
-        regular(fd, path.to_owned())
+        let no_file = |error: Error| match error.hint() {
+            Some(_) => error.with_hint("an archive is one file; an image layout in a directory is oci:DIR"),
+            None => error,
+        };
+        regular(fd, path.to_owned()).map_err(no_file)
     }
 
     /// The directory that the user named, made with its parents and put on disk if it is not there.
     pub(crate) fn make_root(path: &Path) -> Result<Self> {
         let missing = path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
         let parents: Vec<&Path> = missing.filter_map(Path::parent).collect();
-        fs::create_dir_all(path).map_err(|error| io_error("create", path, error))?;
+        let hint = "choose a directory that is an image layout, is empty or does not exist yet";
+        fs::create_dir_all(path).map_err(|error| io_error("create", path, error).with_hint(hint))?;
         for parent in parents {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             if let Some(parent) = Self::open_root(parent)? {

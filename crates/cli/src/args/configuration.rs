@@ -1,9 +1,10 @@
 //! Which files of the ecosystem say how registries are spoken to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gantri::config::Configuration;
+use gantri::{Error, ErrorKind, Result};
 
 /// What stands in for the files that are read by default, or beside them.
 #[derive(Args, Debug)]
@@ -24,18 +25,30 @@ pub(crate) struct ConfigurationArgs {
 
 impl ConfigurationArgs {
     /// The configuration that is meant. Nothing is read yet.
-    pub(crate) fn configuration(&self) -> Configuration {
+    ///
+    /// # Errors
+    /// `Config` if a directory that was named is not there.
+    pub(crate) fn configuration(&self) -> Result<Configuration> {
         let mut configuration =
             if self.no_config { Configuration::default() } else { Configuration::from_environment() };
         if let Some(file) = &self.registries_conf {
             configuration = configuration.registries_conf(file);
         }
         if let Some(dir) = &self.hosts_dir {
-            configuration = configuration.hosts_dir(dir);
+            configuration = configuration.hosts_dir(there("--hosts-dir", dir)?);
         }
         if let Some(dir) = &self.cert_dir {
-            configuration = configuration.cert_dir(dir);
+            configuration = configuration.cert_dir(there("--cert-dir", dir)?);
         }
-        configuration
+        Ok(configuration)
     }
+}
+
+/// What somebody has named has to be there: without it, hosts would be spoken to otherwise than he thinks.
+fn there<'a>(option: &str, dir: &'a Path) -> Result<&'a Path> {
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    let what = if dir.exists() { "not a directory" } else { "no such directory" };
+    Err(Error::new(ErrorKind::Config, format!("{option} {}: {what}", dir.display())))
 }

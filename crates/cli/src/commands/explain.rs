@@ -15,8 +15,7 @@ use crate::failure::Failure;
 /// Prints it.
 pub(crate) async fn run(global: &Global, typed: &str) -> Result<(), Failure> {
     let context = Context::new(global, Settings::default())?;
-    let named = context.configuration.short_name(typed)?;
-    let typed = reference(typed)?;
+    let (typed, named) = (reference(typed)?, context.configuration.short_name(typed)?);
     let meant = named.as_ref().and_then(|name| name.candidates.first()).unwrap_or(&typed);
     let route = context.configuration.route(meant)?;
     let target = context.configuration.target(meant);

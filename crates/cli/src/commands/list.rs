@@ -1,12 +1,12 @@
 //! `tags`, `repositories`, `referrers`: what there is.
 
 use futures_util::TryStreamExt;
-use gantri::spec::{Descriptor, Host, InvalidHost, MediaType, RepositoryName, Tag};
+use gantri::spec::{Descriptor, MediaType, RepositoryName, Tag};
 use gantri::{Digest, Location, display_untrusted};
 use serde_json::json;
 
 use crate::args::{Global, PlatformArg};
-use crate::context::{Context, Settings, location, usage};
+use crate::context::{Context, Settings, host as parsed, location, usage};
 use crate::failure::Failure;
 use crate::output;
 
@@ -32,7 +32,7 @@ pub(crate) async fn tags(global: &Global, repository: &str) -> Result<(), Failur
 
 /// The repositories of a registry.
 pub(crate) async fn repositories(global: &Global, host: &str) -> Result<(), Failure> {
-    let host: Host = host.parse().map_err(|error: InvalidHost| usage(error.to_string()))?;
+    let host = parsed(host)?;
     let context = Context::new(global, Settings::default())?;
     let mut repositories = context.client.repositories(&host)?;
     if context.output.streams() {

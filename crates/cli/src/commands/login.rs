@@ -1,12 +1,12 @@
 //! `login`, `logout`: credentials are tried, then kept where every command finds them, and forgotten again.
 
-use gantri::config::CredentialSource;
-use gantri::spec::{Host, InvalidHost};
+use gantri::config::{CredentialChain, CredentialPlace, CredentialSource};
+use gantri::spec::{Host, InvalidRepositoryName, RepositoryName};
 use gantri::{Credential, Error, Event, Limits, Ping, display_untrusted};
 use serde_json::json;
 
 use crate::args::{CredentialArgs, Global};
-use crate::context::{Context, Settings, usage};
+use crate::context::{Context, Settings, host as parse, usage};
 use crate::credentials::{from_standard_input, is_announced, line, plain_name};
 use crate::failure::Failure;
 use crate::progress;
@@ -34,27 +34,51 @@ pub(crate) async fn login(global: &Global, host: &str) -> Result<(), Failure> {
     Ok(context.output.value(&format!("logged in to {host} as {who}: {kept}"), &json).await?)
 }
 
-/// Forgets what there is for the registry.
-pub(crate) async fn logout(global: &Global, host: &str) -> Result<(), Failure> {
-    let host = parse(host)?;
+/// Forgets what there is for the registry, or for some repositories of it.
+pub(crate) async fn logout(global: &Global, typed: &str) -> Result<(), Failure> {
+    let (host, path) = match typed.trim_end_matches('/').split_once('/') {
+        Some((host, path)) if !typed.contains('@') => {
+            (parse(host)?, Some(path.parse().map_err(|error: InvalidRepositoryName| usage(error.to_string()))?))
+        }
+        _ => (parse(typed.trim_end_matches('/'))?, None),
+    };
     let context = Context::new(global, Settings::default())?;
     let during = |error: Error| error.during(format_args!("logout {host}"));
-    let removed = context.credentials.erase(&host).await.map_err(during)?;
-    let stays = |source: &CredentialSource| !matches!(source, CredentialSource::Helper { .. });
-    for source in context.credentials.sources(&host, None).map_err(during)?.into_iter().filter(stays) {
-        let note = format!("{source} still says who to be at {host}, and can't be changed from here");
+    let removed = match &path {
+        Some(path) => context.credentials.erase_repositories(&host, path).await,
+        None => context.credentials.erase(&host).await,
+    };
+    let removed = removed.map_err(during)?;
+    for note in stays(&context.credentials, &host, path.as_ref()).map_err(during)? {
         progress::observer(global.quiet).event(&Event::Notice(&note));
     }
     let removed: Vec<String> = removed.iter().map(ToString::to_string).collect();
+    let of = path.map_or_else(|| host.to_string(), |path| format!("{host}/{path}"));
     let text = match removed.len() {
-        0 => format!("{host}: there was nothing to forget"),
-        _ => format!("logged out of {host}: {}", removed.join(", ")),
+        0 => format!("{of}: there was nothing to forget"),
+        _ => format!("logged out of {of}: {}", removed.join(", ")),
     };
-    Ok(context.output.value(&text, &json!({ "registry": host, "removed": removed })).await?)
+    Ok(context.output.value(&text, &json!({ "registry": of, "removed": removed })).await?)
 }
 
-fn parse(host: &str) -> Result<Host, Failure> {
-    host.parse().map_err(|error: InvalidHost| usage(error.to_string()))
+/// What still says who to be where one has logged out.
+fn stays(chain: &CredentialChain, host: &Host, path: Option<&RepositoryName>) -> Result<Vec<String>, Error> {
+    let sources = chain.sources(host, path)?.into_iter();
+    let stays = sources.filter(|source| match (source, path) {
+        (CredentialSource::Helper { .. }, _) => false,
+        // A host's own entry is not what was to be forgotten.
+        (CredentialSource::Entry { place, .. }, Some(_)) => matches!(place, CredentialPlace::Variable(_)),
+        _ => true,
+    });
+    let stays = stays.map(|source| format!("{source} still says who to be at {host}, and can't be changed from here"));
+    let mut notes: Vec<String> = stays.collect();
+    if path.is_none() {
+        let below = chain.sources_of_repositories(host)?.into_iter();
+        notes.extend(below.map(|(source, path)| {
+            format!("{source} still says who to be at {host}/{path}: gantri logout {host}/{path} forgets it")
+        }));
+    }
+    Ok(notes)
 }
 
 /// From standard input if the arguments say so, else from whoever sits at the terminal.

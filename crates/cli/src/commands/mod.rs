@@ -17,7 +17,8 @@ pub(crate) mod serve;
 mod unpack;
 mod verify;
 
-use crate::args::{BlobAction, Cli, Command, ManifestAction};
+use crate::args::{BlobAction, Cli, Command, Global, ManifestAction};
+use crate::context::tell_of_configuration;
 use crate::credentials;
 use crate::failure::Failure;
 
@@ -25,6 +26,14 @@ use crate::failure::Failure;
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { mut global, command } = cli;
     credentials::read(&mut global.credentials, &command).await?;
+    // It says so itself, in its own place.
+    let quiet = global.quiet || matches!(command, Command::Explain { .. });
+    let done = perform(global, command).await;
+    tell_of_configuration(quiet);
+    done
+}
+
+async fn perform(global: Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve { .. } => Ok(()),
         Command::Quickstart { layers } => quickstart::run(&global, layers).await,

@@ -22,12 +22,7 @@ fn a_registry_that_wants_credentials_gets_none_and_says_so() {
     let server = ScriptedServer::start(|_| {
         refusal(401, "UNAUTHORIZED", "authentication required").header("www-authenticate", "Basic realm=\"x\"")
     });
-    refused(
-        &scene(),
-        &server,
-        "authentication required (401 UNAUTHORIZED)",
-        "log in, or check the credentials for this registry",
-    );
+    refused(&scene(), &server, "authentication required (401 UNAUTHORIZED)", "gantri login HOST");
 }
 
 #[test]
@@ -39,7 +34,7 @@ fn a_registry_that_refuses_the_credentials_says_so() {
     std::fs::create_dir(scene.home(".docker")).unwrap();
     let config = format!(r#"{{"auths":{{"{}":{{"auth":"dXNlcjpjYW5hcnk="}}}}}}"#, server.host());
     std::fs::write(scene.home(".docker/config.json"), config).unwrap();
-    refused(&scene, &server, "wrong password (401 UNAUTHORIZED)", "log in, or check the credentials for this registry");
+    refused(&scene, &server, "wrong password (401 UNAUTHORIZED)", "gantri login HOST");
 }
 
 #[test]
@@ -56,7 +51,7 @@ fn a_token_server_that_refuses_is_named() {
         &scene(),
         &server,
         "token from http://HOST/token for repository:app:pull: refused: no such user (401 UNAUTHORIZED)",
-        "",
+        "gantri login HOST",
     );
 }
 
@@ -84,7 +79,7 @@ fn a_configuration_that_can_t_be_read_is_named() {
         1,
         "manifest HOST/private/app:v1: credentials for HOST: PLACE/home/.docker/config.json: expected value at line 1 \
          column 11",
-        "",
+        "repair it there, or remove it and log in again",
     );
     let ran = scene.run(["manifest", &public]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);

@@ -6,6 +6,7 @@
 mod access;
 mod archives;
 mod copies;
+mod files;
 mod full_disk;
 mod interrupted;
 mod kill;

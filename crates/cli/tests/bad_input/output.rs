@@ -92,7 +92,7 @@ fn a_challenge_is_shown_escaped() {
     scene().refuses(["manifest", &format!("{}/app:v1", server.host())]).is(
         4,
         "manifest HOST/app:v1: unauthorized (401)",
-        "log in, or check the credentials for this registry",
+        "gantri login HOST",
     );
 }
 

@@ -108,6 +108,65 @@ fn pull_goes_to_a_layout_or_an_archive_and_nowhere_else() {
 }
 
 #[test]
+fn a_path_is_written_as_a_layout() {
+    let scene = scene();
+    let wanted =
+        "a layout or an archive is wanted here, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]";
+    for path in ["/tmp/xx", "./xx", "../xx"] {
+        let hint = format!("an image layout in a directory is written oci:{path}");
+        scene.refuses(["pull", "registry.example/a", path]).is(2, &format!("{path:?}: {wanted}"), &hint);
+        scene.refuses(["push", path, "registry.example/a"]).is(2, &format!("{path:?}: {wanted}"), &hint);
+        assert_eq!(scene.refuses(["digest", path]).hint, Some(hint));
+    }
+}
+
+/// A16
+#[test]
+fn a_user_and_a_password_in_a_reference_are_refused_and_not_shown() {
+    let error = "reference \"..@HOST/team/app:v2\": a reference carries no user and password";
+    let host = "127.0.0.1:5000";
+    let reference = format!("user:pw@{host}/team/app:v2");
+    for arguments in [
+        &["digest", &reference][..],
+        &["explain", &reference],
+        &["push", "oci:images", &reference],
+        &["pull", &reference, "oci:new"],
+        &["tags", &reference],
+    ] {
+        usage(arguments, error, "gantri login HOST");
+    }
+    for verb in ["login", "logout", "repositories"] {
+        let login = format!("user:pw@{host}");
+        usage(&[verb, &login], "host \"..@HOST\": it carries no user and password", "gantri login HOST");
+    }
+}
+
+#[test]
+fn a_registry_without_a_name_is_no_image_of_the_hub() {
+    for registry in ["127.0.0.1:36049", "localhost:5000", "registry.example:443"] {
+        let error = format!("{registry:?}: it looks like a registry; a name is missing: HOST/NAME");
+        usage(&["digest", registry], &error.replace("127.0.0.1:36049", "HOST"), "");
+    }
+}
+
+#[test]
+fn a_registry_is_named_without_a_path() {
+    for arguments in [&["repositories", "ex.test/team"][..], &["login", "ex.test/x"]] {
+        let error = format!("host {:?}: a host without a path is wanted", arguments[1]);
+        usage(arguments, &error, "");
+    }
+}
+
+#[test]
+fn a_value_that_is_none_is_told_with_the_help_of_its_command() {
+    usage(
+        &["copy", "--jobs", "0", "oci:a", "oci:b"],
+        "invalid value '0' for '--jobs <N>': 0 is not in 1..=65535",
+        "gantri copy --help",
+    );
+}
+
+#[test]
 fn push_goes_to_a_registry_and_nowhere_else() {
     usage(
         &["push", "oci:images", "oci:others"],

@@ -83,7 +83,7 @@ fn a_layout_that_is_a_file_is_refused() {
         "oci:file",
         |scene| fs::write(scene.path("file"), "x").unwrap(),
         "create file: File exists (os error 17)",
-        "",
+        "choose a directory that is an image layout, is empty or does not exist yet",
     );
 }
 

@@ -23,7 +23,7 @@ fn an_unknown_tag_is_told_with_the_tags_that_there_are() {
     let scene = scene();
     let (_running, host) = registry(&scene);
     let reference = format!("{host}/team/app:v3");
-    let by_head = "not found; an answer to head carries no reason (404)";
+    let by_head = "not found (404)";
     let by_get = "team/app: manifest v3 unknown (404 MANIFEST_UNKNOWN)";
     for (verb, told) in [("digest", by_head), ("manifest", by_get), ("config", by_get)] {
         let error = format!("manifest HOST/team/app:v3: {told}");
@@ -79,6 +79,37 @@ fn an_unknown_digest_is_told() {
         "blob HOST/team/app@D1: team/app: blob D1 unknown (404 BLOB_UNKNOWN)",
         "",
     );
+}
+
+/// With a tag beside it as without: it is named once.
+#[test]
+fn an_unknown_digest_beside_a_tag_is_told_once() {
+    let scene = scene();
+    let (_running, host) = registry(&scene);
+    let reference = format!("{host}/team/app:v1@sha256:{}", "ab".repeat(32));
+    scene.refuses(["digest", &reference]).is(3, "manifest HOST/team/app@D1: not found (404)", "");
+}
+
+/// Where a directory lies that is served is no matter of whoever asks.
+#[test]
+fn a_directory_that_is_served_is_not_told() {
+    let scene = scene();
+    drop(registry(&scene));
+    let mut serve = scene.command(["serve", "--listen", "127.0.0.1:0"]);
+    let (_running, url) = Running::start_and_read_line(serve.arg(scene.path("registry")));
+    let place = format!("{}/team/app", url.strip_prefix("http://").unwrap());
+    assert_eq!(scene.run(["push", "oci:images:v1", &format!("{place}:v1")]).code, Some(0));
+    let digest = format!("sha256:{}", "00".repeat(32));
+    let cases = [
+        (format!("blob {place}@{digest}"), "blob HOST/team/app@D1: team/app: blob D1 unknown (404 BLOB_UNKNOWN)"),
+        (
+            format!("manifest {place}@{digest}"),
+            "manifest HOST/team/app@D1: team/app: manifest D1 unknown (404 MANIFEST_UNKNOWN)",
+        ),
+    ];
+    for (line, error) in cases {
+        scene.refuses(line.split(' ')).is(3, error, "");
+    }
 }
 
 #[test]

@@ -237,6 +237,6 @@ fn jobs_are_at_least_one() {
     scene.refuses(["copy", &image, "oci:back", "--jobs", "0"]).is(
         2,
         "invalid value '0' for '--jobs <N>': 0 is not in 1..=65535",
-        "gantri --help",
+        "gantri copy --help",
     );
 }

@@ -104,7 +104,7 @@ fn a_helper_that_fails_is_the_end() {
         1,
         "tags of HOST/a: credentials for HOST: PLACE/home/.docker/config.json: HOST: credential helper \
          docker-credential-own: ended with exit status: 1",
-        "",
+        "`echo HOST | docker-credential-own get` shows what it says",
     );
     assert_eq!(told(&server), "");
 }

@@ -216,6 +216,20 @@ fn what_is_left_out_of_account_and_what_is_overruled_is_told() {
     assert!(lines.iter().all(|line| !line.starts_with("read ")), "{lines:?}");
 }
 
+/// `blokced = true` blocks nothing: that is not left for `explain` to find out.
+#[test]
+fn a_key_that_nobody_knows_is_told_of_by_every_command() {
+    let scene = scene();
+    let server = test_support::ScriptedServer::start(|_| test_support::Reply::ok(r#"{"name":"a","tags":["v1"]}"#));
+    let conf = format!("[[registry]]\nlocation = \"{}\"\nblokced = true\n", server.host());
+    fs::write(scene.path("typo.conf"), conf).unwrap();
+    let tags = ["--registries-conf", "typo.conf", "tags", &format!("{}/a", server.host())];
+    let ran = scene.run(tags);
+    let note = "note: typo.conf:3: registry.blokced: not a key that is known here, ignored\n";
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "v1\n", note));
+    assert_eq!(scene.run([&tags[..], &["--quiet"]].concat()).stderr, "");
+}
+
 #[test]
 fn what_is_told_as_json_is_told_by_place() {
     let (scene, files) = (scene(), [("registries.conf", CONF)]);

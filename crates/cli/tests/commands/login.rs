@@ -73,6 +73,33 @@ fn who_logs_in_is_known_until_he_logs_out() {
     assert_eq!(scene.run(tags).code, Some(4));
 }
 
+/// Keys of repositories are as podman keeps them; they go on answering for theirs, and can be forgotten too.
+#[test]
+fn who_logs_out_is_told_of_the_repositories_that_still_know_him() {
+    let (scene, server) = (scene(), registry());
+    let (host, file) = (server.host(), scene.home("auth.json"));
+    let place = ["--auth-file", file.to_str().unwrap()];
+    let entry = format!("{{\"auth\":\"{}\"}}", ENCODED[0]);
+    fs::write(&file, format!("{{\"auths\":{{\"{host}/a\":{entry},\"{host}/b/c\":{entry}}}}}")).unwrap();
+    let key = |path: &str| format!("{}: auths \"{host}/{path}\"", file.display());
+    let logout = |of: &str| scene.run([&["logout", of], &place[..]].concat());
+
+    let ran = logout(&host);
+    assert_eq!((ran.code, ran.stdout), (Some(0), format!("{host}: there was nothing to forget\n")));
+    let note = |path| {
+        format!("note: {} still says who to be at {host}/{path}: gantri logout {host}/{path} forgets it\n", key(path))
+    };
+    assert_eq!(ran.stderr, note("a") + &note("b/c"));
+    let ran = logout(&format!("{host}/a"));
+    let out = format!("logged out of {host}/a: {}\n", key("a"));
+    assert_eq!((ran.code, ran.stdout, ran.stderr.as_str()), (Some(0), out, ""));
+    let ran = logout(&format!("{host}/b"));
+    assert_eq!((ran.code, ran.stdout), (Some(0), format!("{host}/b: there was nothing to forget\n")));
+    assert_eq!(logout(&host).stderr, note("b/c"));
+    assert_eq!(scene.run([&["tags", &format!("{host}/a")], &place[..]].concat()).code, Some(4));
+    assert_eq!(scene.run([&["tags", &format!("{host}/b/c")], &place[..]].concat()).stdout, "v1\n");
+}
+
 #[test]
 fn programs_are_told_in_json() {
     let (scene, server) = (scene(), registry());

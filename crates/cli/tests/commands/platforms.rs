@@ -2,6 +2,7 @@
 
 use gantri::spec::{Descriptor, Digest, ImageManifest, Index, MediaType, Platform, RawManifest};
 use test_support::image::{gzip, manifest_reply};
+use test_support::mask::mask;
 use test_support::{Reply, ScriptedServer, Tar};
 
 use crate::{prints, scene};
@@ -27,6 +28,18 @@ fn variant(platform: &str) -> Variant {
     let descriptor = Descriptor::of(MediaType::OCI_CONFIG, config.as_bytes());
     let blobs = [(descriptor.digest.clone(), config.into_bytes()), (layer.digest.clone(), packed)];
     Variant { manifest: ImageManifest::new(descriptor, vec![layer]).to_raw(), blobs, platform: parsed }
+}
+
+/// What is chosen from no index may be for somebody else: whoever looks at its config hears that too.
+#[test]
+fn the_config_of_an_image_for_another_platform_is_shown_with_a_note() {
+    let scene = scene();
+    std::fs::create_dir(scene.path("tree")).unwrap();
+    prints(&scene, &["build", "oci:images:v1", "tree"]);
+    let ran = scene.run(["config", "oci:images:v1", "--platform", "windows/amd64"]);
+    let note = format!("note: the image is for {}, not for windows/amd64\n", Platform::host());
+    assert_eq!((ran.code, ran.stderr), (Some(0), note));
+    assert_eq!(prints(&scene, &["config", "oci:images:v1"]), mask(&ran.stdout));
 }
 
 /// `app:v1`, for two platforms beside this machine's.

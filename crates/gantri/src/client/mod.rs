@@ -16,9 +16,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use gantri_core::error::display_untrusted;
 use gantri_core::{Error, ErrorKind, Event, Limits, Observer, PullExt, Result};
-use gantri_image::{
-    ImageBuilder, Layer, PackOptions, Place, PullOptions, PushOptions, Resolved, Unpack, Unpacked, pull, push,
-};
+use gantri_image::{ImageBuilder, Layer, PackOptions, PullOptions, PushOptions, Unpack, Unpacked, pull, push};
 use gantri_remote::{RateLimit, Remote};
 use gantri_spec::{Descriptor, Host, ImageConfig, Platform, Tag};
 
@@ -93,7 +91,10 @@ impl Client {
             options.observer = Arc::clone(&self.observer);
             let pulled = pull(&from.place, &from.selector, &store.place, &tags, &options).await?;
             if pulled.index.is_none() {
-                self.tell_of_another_platform(&store.place, &pulled).await;
+                let config = &pulled.image.config;
+                let here = store.place.registry.blob_bytes(&store.place.repo, config, &self.limits).await;
+                // It has just arrived here; whoever has none to be read is told by those who want it.
+                self.tell_of_another_platform(here.as_deref().unwrap_or_default());
             }
             let manifest = pulled.manifest.descriptor().clone();
             store.publish().await?;
@@ -157,11 +158,10 @@ impl Client {
         built.await.map_err(|error: Error| error.during(format_args!("build {target}")))
     }
 
-    /// Where there was no choice, the image may be for another platform than the one that was meant. Its config has just
-    /// arrived here; what has none that can be read is no image, and for no platform.
-    async fn tell_of_another_platform(&self, here: &Place, image: &Resolved) {
-        let config = here.registry.blob_bytes(&here.repo, &image.image.config, &self.limits).await;
-        let Some(config) = config.ok().and_then(|bytes| ImageConfig::parse(&bytes).ok()) else { return };
+    /// Where there was no choice, the image may be for another platform than the one that was meant. What has no config that
+    /// can be read is no image, and for no platform.
+    fn tell_of_another_platform(&self, config: &[u8]) {
+        let Ok(config) = ImageConfig::parse(config) else { return };
         let (platform, wanted) = (config.platform(), &self.platform);
         if !platform.os.is_empty() && platform.rank(wanted).is_none() {
             let platform = display_untrusted(&platform.to_string());

@@ -22,7 +22,7 @@ impl Client {
             let Opened { place, selector, .. } = self.open(source).await?;
             place.registry.manifest(&place.repo, &selector).await
         };
-        manifest.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
+        manifest.await.map_err(|error: Error| error.during(named(source)))
     }
 
     /// What a reference names, without its bytes.
@@ -37,7 +37,7 @@ impl Client {
             let Opened { place, selector, .. } = self.open(source).await?;
             place.registry.resolve_manifest(&place.repo, &selector).await
         };
-        resolved.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
+        resolved.await.map_err(|error: Error| error.during(named(source)))
     }
 
     /// The image manifest for the client's platform.
@@ -52,10 +52,10 @@ impl Client {
             let Opened { place, selector, .. } = self.open(source).await?;
             resolve(&*place.registry, &place.repo, &selector, &self.platform, &self.limits).await
         };
-        image.await.map_err(|error: Error| error.during(format_args!("manifest {source}")))
+        image.await.map_err(|error: Error| error.during(named(source)))
     }
 
-    /// The bytes of an image's config.
+    /// The bytes of an image's config. The observer is told if it is for another platform than the one that was meant.
     ///
     /// # Errors
     /// `LimitExceeded` over [`Limits::config`](gantri_core::Limits::config); those of [`Pull::blob`](gantri_core::Pull::blob).
@@ -67,7 +67,9 @@ impl Client {
             let Opened { place, .. } = self.open(source).await?;
             place.registry.blob_bytes(&place.repo, &image.image.config, &self.limits).await
         };
-        config.await.map_err(|error: Error| error.during(format_args!("config {source}")))
+        let config = config.await.map_err(|error: Error| error.during(format_args!("config {source}")))?;
+        self.tell_of_another_platform(&config);
+        Ok(config)
     }
 
     /// A blob of the location's repository.
@@ -83,5 +85,13 @@ impl Client {
             place.registry.blob(&place.repo, digest, ByteRange::Full).await
         };
         blob.await.map_err(|error: Error| error.during(format_args!("blob {}", repository.at_digest(digest.clone()))))
+    }
+}
+
+/// What is asked for, as those who are asked say it too, so that it is said once: a tag beside a digest means nothing.
+fn named(source: &Location) -> String {
+    match source.digest() {
+        Some(digest) => format!("manifest {}", source.at_digest(digest.clone())),
+        None => format!("manifest {source}"),
     }
 }

@@ -122,6 +122,12 @@ impl Configuration {
         self.read()?.registries.short_names.resolve(text)
     }
 
+    /// What in `registries.conf` was left out of account, as far as that has been read by now: keys that nobody knows, say.
+    pub fn notes(&self) -> Vec<String> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.as_ref().map(|read| read.registries.notes.clone()).unwrap_or_default()
+    }
+
     /// The files, read once.
     pub(super) fn read(&self) -> Result<Arc<Read>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,13 +4,15 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use gantri_core::error::display_untrusted;
 use gantri_core::{Error, ErrorKind, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
+
+use super::regular;
 
 /// Bytes of one file of configuration.
 const FILE: u64 = 1 << 20;
@@ -80,26 +82,20 @@ impl<T: Hash> Hash for Told<T> {
 /// `Config`, naming the file, if it can't be read or is larger than such files are.
 pub(super) fn read(path: &Path) -> Result<Option<String>> {
     let not_text = |_| Error::new(ErrorKind::Config, format!("read {}: not text", path.display()));
-    bytes(path)?.map(|bytes| String::from_utf8(bytes).map_err(not_text)).transpose()
+    bytes(path)?.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(not_text)).transpose()
 }
 
 /// The bytes of a file; `None` if there is no such file.
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn bytes(path: &Path) -> Result<Option<Vec<u8>>> {
-    let unread = |error| Error::new(ErrorKind::Config, format!("read {}", path.display())).with_source(error);
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unread(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(FILE + 1).read_to_end(&mut bytes).map_err(unread)?;
-    if bytes.len() as u64 > FILE {
-        return Err(Error::new(ErrorKind::Config, format!("read {}: more than {FILE} bytes", path.display())));
+pub(super) fn bytes(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    match regular::read(path, FILE)? {
+        Some(bytes) if bytes.len() as u64 > FILE => {
+            Err(Error::new(ErrorKind::Config, format!("read {}: more than {FILE} bytes", path.display())))
+        }
+        bytes => Ok(bytes),
     }
-    Ok(Some(bytes))
 }
 
 /// A file and its text, to say where in it something stands.

@@ -7,6 +7,7 @@ mod document;
 mod environment;
 mod hosts_toml;
 mod registries_conf;
+mod regular;
 mod route;
 
 pub use self::certs_d::{Certificates, ClientCertificate};

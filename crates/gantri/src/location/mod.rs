@@ -6,6 +6,7 @@ mod layout;
 use std::fmt;
 use std::str::FromStr;
 
+use gantri_core::error::display_untrusted;
 use gantri_core::{Error, ErrorKind};
 use gantri_spec::{Digest, Reference, Tag};
 
@@ -100,10 +101,31 @@ impl FromStr for Location {
         if archive::SCHEMES.iter().any(|(scheme, _)| text.starts_with(scheme)) {
             return text.parse().map(Self::Archive);
         }
+        if let Some(error) = credentials_in(text) {
+            return Err(error);
+        }
         text.parse()
             .map(Self::Registry)
             .map_err(|invalid: gantri_spec::InvalidReference| Error::new(ErrorKind::NameInvalid, invalid.to_string()))
     }
+}
+
+/// `user:password@host/name` is refused, and not quoted (A16): what stands behind an `@` of ours is a digest.
+fn credentials_in(text: &str) -> Option<Error> {
+    let (before, rest) = text.split_once('@')?;
+    let is_digest = rest.split_once(':').is_some_and(|(algorithm, hex)| {
+        matches!(algorithm, "sha256" | "sha512")
+            || (hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    });
+    // A password may hold anything; no digest holds a slash.
+    let is_user = rest.contains('/') || (before.contains(':') && !before.contains('/') && !is_digest);
+    is_user.then(|| {
+        let parts = || rest.rsplit('@');
+        let behind = parts().find(|part| part.contains('/')).or_else(|| parts().next()).unwrap_or_default();
+        let host = display_untrusted(behind.split('/').next().unwrap_or_default());
+        let what = format!("reference \"..@{}\": a reference carries no user and password", display_untrusted(behind));
+        Error::new(ErrorKind::NameInvalid, what).with_hint(format!("gantri login {host}"))
+    })
 }
 
 fn invalid(text: &str, rule: &str) -> Error {
@@ -147,6 +169,30 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    /// A16: what may be a password is not quoted.
+    #[test]
+    fn a_user_and_a_password_are_refused_and_not_quoted() {
+        for text in [
+            "me:canary@h.test/a:v2",
+            "me:can/ary@h.test/a",
+            "me:canary@at@h.test/a",
+            "https://me:canary@h.test/a",
+            "me:canary@h.test",
+            "me:canary@h.test:5000",
+            "canary@h.test:5000/a@sha256:x",
+            "me:canary@h.test/a:v1@sha256:x",
+            "me:can@ary@h.test/a@sha256:x",
+        ] {
+            let error = text.parse::<Location>().unwrap_err();
+            assert!(error.to_string().ends_with(": a reference carries no user and password"), "{error}");
+            assert!(error.hint().unwrap().starts_with("gantri login h.test"));
+            assert!(!["can", "ary"].iter().any(|part| format!("{error:?}").contains(part)), "{error:?}");
+        }
+        for text in ["a@sha256:x", "a:v1@sha512:x", "h.test:80/a@sha256:0"] {
+            assert!(!text.parse::<Location>().unwrap_err().to_string().contains("password"), "{text}");
+        }
+    }
 
     #[test]
     fn locations_are_told_apart_by_their_form() {

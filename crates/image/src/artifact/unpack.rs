@@ -75,6 +75,10 @@ pub async fn unpack_artifact(
         return Err(Error::limit(what, "layers", options.limits.layers));
     }
     let files = named(&image.layers, options.limits.unpack_path)?;
+    if files.is_empty() && image.layers.iter().any(|layer| layer.media_type != MediaType::OCI_EMPTY) {
+        let what = format!("manifest {}: its layers have no file names", raw.digest());
+        return Err(Error::new(ErrorKind::Unsupported, what).with_hint("an image is unpacked, not fetched: use unpack"));
+    }
     let staging = blocking(move || Staging::create(target)).await?;
     let job = Job { place, options, root: staging.path() };
     let written: Vec<_> =

@@ -55,7 +55,9 @@ impl Proxies {
             usable.filter_map(|name| Some((name, read(name)?))).find(|(_, value)| !value.trim().is_empty())
         };
         let proxy = |names| match first(names) {
-            Some((name, value)) => value.parse::<Proxy>().map(Some).map_err(|error| error.during(name)),
+            Some((name, value)) => value.parse::<Proxy>().map(Some).map_err(|error| {
+                error.during(name).with_hint(format!("set {name} to a URL like http://proxy.example:3128, or unset it"))
+            }),
             None => Ok(None),
         };
         let all = proxy(["ALL_PROXY", "all_proxy"])?;
@@ -65,7 +67,8 @@ impl Proxies {
             ..Self::default()
         };
         if let Some((name, list)) = first(["NO_PROXY", "no_proxy"]) {
-            proxies = proxies.except(&list).map_err(|error| error.during(name))?;
+            let hint = format!("{name} holds names, addresses and ranges like 10.0.0.0/8, with commas between");
+            proxies = proxies.except(&list).map_err(|error| error.during(name).with_hint(hint))?;
         }
         Ok(proxies)
     }
@@ -190,7 +193,7 @@ impl FromStr for Proxy {
         let fault = |what: &str| Error::new(ErrorKind::Config, format!("proxy: {what}"));
         let text = text.trim();
         let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
-        let url = url.map_err(|error| fault("no url").with_source(error))?;
+        let url = url.map_err(|error| fault("not a URL").with_source(error))?;
         let known = Speaks::ALL.into_iter().find(|(_, name, _)| *name == url.scheme());
         let Some((speaks, _, port)) = known else {
             return Err(fault(&format!("scheme {:?}: one of http, https, socks5 and socks5h is needed", url.scheme())));

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use gantri_core::{Error, ErrorKind, Limits, Retry};
 use gantri_spec::wire::ErrorBody;
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
-use http::{Method, StatusCode};
 
 use super::Response;
 use super::outcome::{retry_after, text};
@@ -27,7 +27,7 @@ pub(super) async fn of_status(mut response: Response, request: About<'_>, limits
     }
     let what = match &errors {
         Some(_) => request.what.to_owned(),
-        None => format!("{}: {}", request.what, words(&response, request.method, &body)),
+        None => format!("{}: {}", request.what, words(&response, &body)),
     };
     let error = match (status, &errors) {
         (StatusCode::NOT_FOUND, None) => Error::new(request.absent, what).with_status(status),
@@ -69,11 +69,8 @@ fn looks_like_a_page(response: &Response, body: &[u8]) -> bool {
 }
 
 /// The status in words, and what the body says beyond them.
-fn words(response: &Response, method: &Method, body: &[u8]) -> String {
+fn words(response: &Response, body: &[u8]) -> String {
     let words = response.head.status.canonical_reason().unwrap_or("refused").to_ascii_lowercase();
-    if *method == Method::HEAD {
-        return format!("{words}; an answer to head carries no reason");
-    }
     match said(&response.head.headers, body) {
         Some(said) if !said.eq_ignore_ascii_case(&words) => format!("{words}: {said}"),
         _ => words,

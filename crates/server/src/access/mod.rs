@@ -214,7 +214,7 @@ fn needed(endpoint: &Endpoint) -> Scope {
 }
 
 fn challenged(endpoint: &Endpoint, challenge: &Challenge) -> Response {
-    refusal(ErrorKind::Unauthorized, &what(endpoint, "credentials are missing, or do not do"), Some(challenge))
+    refusal(ErrorKind::Unauthorized, &what(endpoint, "credentials are missing, or were not accepted"), Some(challenge))
 }
 
 fn denied(endpoint: &Endpoint) -> Response {
@@ -233,7 +233,7 @@ pub(crate) fn refusal(kind: ErrorKind, what: &str, challenge: Option<&Challenge>
 fn what(endpoint: &Endpoint, why: &str) -> String {
     match endpoint.repository() {
         Some(repo) => format!("{repo}: {why}"),
-        None => format!("registry: {why}"),
+        None => why.to_owned(),
     }
 }
 

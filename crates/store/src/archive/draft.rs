@@ -97,11 +97,16 @@ impl ArchiveDraft {
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let occupied = target.symlink_metadata().ok();
         if occupied.as_ref().is_some_and(|found| !found.is_file()) {
-            return Err(taken(path, "it is not a file"));
+            return Err(taken(
+                path,
+                "it is not a file",
+                "name a file that is an archive, or one that is not there yet",
+            ));
         }
         match (existing, occupied) {
-            (Existing::Refuse, Some(_)) => return Err(taken(path, "there is a file already")),
-            (Existing::Add, Some(_)) => drop(readable(&target, kind)?),
+            (Existing::Refuse, Some(_)) => return Err(taken(path, "there is a file already", ELSEWHERE)),
+            // An empty file holds no image: it is a name that somebody has set aside, as mktemp does.
+            (Existing::Add, Some(found)) if found.len() > 0 => drop(readable(&target, kind)?),
             _ => {}
         }
         let workshop = Workshop::beside(&target)?;
@@ -115,7 +120,12 @@ impl ArchiveDraft {
                 Existing::Add => self.lock_existing()?,
                 Existing::Refuse | Existing::Replace => None,
             };
-            let plan = Plan::new(&self.layout, old.as_ref().map(|(archive, _)| archive), &self.names, self.kind)?;
+            let plan = Plan::new(
+                &self.layout,
+                old.as_ref().and_then(|(archive, _)| archive.as_ref()),
+                &self.names,
+                self.kind,
+            )?;
             let (name, file) = self.workshop.file()?;
             write(&plan, &file, &self.target)?;
             file.sync_all().map_err(|error| io_error("write", &self.target, error))?;
@@ -128,11 +138,12 @@ impl ArchiveDraft {
                 break;
             }
         }
-        Err(taken(&self.target, "somebody else made a file there"))
+        Err(taken(&self.target, "somebody else made a file there", ELSEWHERE))
     }
 
-    /// The archive to add to, if there is one, for this process alone: whoever else adds to it waits.
-    fn lock_existing(&self) -> Result<Option<(Archive, Arc<File>)>> {
+    /// The file to add to, if there is one, and the archive that it is, if it is not empty, for this process alone: whoever
+    /// else adds to it waits.
+    fn lock_existing(&self) -> Result<Option<(Option<Archive>, Arc<File>)>> {
         let locked = patiently(|| {
             if self.target.symlink_metadata().is_err() {
                 return Ok(Some(None));
@@ -143,9 +154,12 @@ impl ArchiveDraft {
             if !try_lock(&file, &self.target)? || !self.workshop.is_target(&file)? {
                 return Ok(None);
             }
+            if opened.size == 0 {
+                return Ok(Some(Some((None, file))));
+            }
             Archive::read(opened)
                 .and_then(|archive| of_kind(archive, &self.target, self.kind))
-                .map(|it| Some(Some((it, file))))
+                .map(|it| Some(Some((Some(it), file))))
         })?;
         locked.ok_or_else(|| {
             let what = format!("lock {}: somebody else has been adding to it for {WAIT:?}", self.target.display());
@@ -163,13 +177,15 @@ fn of_kind(archive: Archive, path: &Path, kind: ArchiveKind) -> Result<Archive> 
         return Ok(archive);
     }
     let (is, asked) = (archive.kind().name(), kind.name());
-    Err(taken(path, &format!("it is of kind {is}, and {asked} was asked for")))
+    Err(taken(path, &format!("it is of kind {is}, and {asked} was asked for"), "choose another name"))
 }
 
-fn taken(path: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::Conflict, format!("target {}: {why}", path.display()))
-        .with_hint("choose another name, or have it replaced")
+fn taken(path: &Path, why: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("target {}: {why}", path.display())).with_hint(hint)
 }
+
+/// What to do about a file that is in the way.
+const ELSEWHERE: &str = "choose another name, or have it replaced";
 
 /// How often somebody else may come first.
 const MAX_TRIES: u32 = 100;

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use gantri_core::Result;
+use gantri_core::{Error, ErrorKind, Result};
 
 use crate::dir::{Dir, io_error, is_overtaken};
 use crate::layout::scratch::{PREFIX, random_id};
@@ -27,7 +27,10 @@ impl Workshop {
         let Some(target) = target.file_name().and_then(|name| name.to_str()) else {
             return Err(io_error("create", target, io::ErrorKind::InvalidFilename.into()));
         };
-        let missing = || io_error("open", parent, io::ErrorKind::NotFound.into());
+        let missing = || {
+            let what = format!("directory {}: it is not there", parent.display());
+            Error::new(ErrorKind::Io, what).with_hint("make it, or choose another")
+        };
         let home = Dir::open_root(parent)?.ok_or_else(missing)?;
         sweep(&home)?;
         for _ in 0..MAX_TRIES {

@@ -229,7 +229,7 @@ impl Layout {
     fn find(&self, repo: &RepositoryName) -> Result<Option<Dir>> {
         match self.0.shape {
             Shape::Single => Ok(Some(self.0.root.clone())),
-            Shape::Tree => tree::find(&self.0.root, repo),
+            Shape::Tree => Ok(tree::find(&self.0.root, repo)?.map(|dir| named(dir, repo))),
         }
     }
 
@@ -237,7 +237,7 @@ impl Layout {
     fn make(&self, repo: &RepositoryName) -> Result<Dir> {
         match self.0.shape {
             Shape::Single => Ok(self.0.root.clone()),
-            Shape::Tree => tree::make(&self.0.root, repo),
+            Shape::Tree => Ok(named(tree::make(&self.0.root, repo)?, repo)),
         }
     }
 }
@@ -274,6 +274,11 @@ impl Repository {
     fn queue(&self) -> MutexGuard<'_, ()> {
         self.layout.0.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// In a tree, which is there to be served, messages name the repository: where the tree is, is nobody's business who asks.
+fn named(dir: Dir, repo: &RepositoryName) -> Dir {
+    dir.shown_as(Path::new(repo.as_str()))
 }
 
 fn no_layout(path: &Path) -> Error {

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_remote::Credential;
-use gantri_spec::Host;
+use gantri_spec::{Host, RepositoryName};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -68,15 +68,20 @@ pub(super) fn with(path: &Path, text: Option<&[u8]>, host: &Host, key: &str, ent
     file.text(0).map(Some)
 }
 
-/// The file without what it has for the host as a whole; `None` if it has nothing.
+/// The file without what it has for the host as a whole, or for these repositories of it; `None` if it has nothing.
 ///
 /// # Errors
 /// `Config` if it is no such file.
-pub(super) fn without(path: &Path, text: Option<&[u8]>, host: &Host) -> Result<Option<Text>> {
+pub(super) fn without(
+    path: &Path,
+    text: Option<&[u8]>,
+    host: &Host,
+    repositories: Option<&RepositoryName>,
+) -> Result<Option<Text>> {
     let mut file = read(path, text)?;
     let mut auths = file.auths(path)?;
     let before = auths.0.len();
-    auths.0.retain(|(key, _)| !is_of(key, host));
+    auths.0.retain(|(key, _)| !Key::parse(key).is_some_and(|key| key.is_for(host, repositories)));
     if auths.0.len() == before {
         return Ok(None);
     }

@@ -49,12 +49,14 @@ impl CredentialFile {
     /// # Errors
     /// `Config` if it is not such a text, or names a helper that no program can be called (A14).
     pub fn parse(place: CredentialPlace, text: &[u8]) -> Result<Self> {
+        // An empty file says nothing: docker takes it so too.
+        let text = if text.trim_ascii().is_empty() { b"{}" } else { text };
         let file: Result<File, _> = serde_json::from_slice(text);
         // A list of the fields' values would be taken for the file too.
         let is_object = text.trim_ascii_start().starts_with(b"{");
         if !is_object && file.as_ref().err().is_none_or(serde_json::Error::is_data) {
             let what = "not docker's configuration: it is JSON, but not an object";
-            return Err(Error::new(ErrorKind::Config, format!("{place}: {what}")));
+            return Err(Error::new(ErrorKind::Config, format!("{place}: {what}")).with_hint(REPAIR));
         }
         let file = file.map_err(|error| not_understood(&place, error))?;
         let in_file = |error: Error| error.during(&place);
@@ -90,10 +92,10 @@ impl CredentialFile {
         own.or_else(|| Some(Rule::Helper(self.store.as_ref()?, "credsStore", super::key::server(host))))
     }
 
-    /// What stands in `auths` for the host as a whole.
-    pub(super) fn entries_of(&self, host: &Host) -> impl Iterator<Item = CredentialSource> {
-        let entries = self.auths.iter().filter(|(_, key, entry)| key.covers_all_of(host) && !entry.is_empty());
-        entries.map(|(key, _, entry)| self.source(Rule::Entry(key, entry)))
+    /// What stands in `auths` for a host: each entry, and the repositories that it is for, if not for all.
+    pub(super) fn entries_of(&self, host: &Host) -> impl Iterator<Item = (CredentialSource, Option<&RepositoryName>)> {
+        let entries = self.auths.iter().filter(|(_, key, entry)| key.host == *host && !entry.is_empty());
+        entries.map(|(key, parsed, entry)| (self.source(Rule::Entry(key, entry)), parsed.path.as_ref()))
     }
 
     pub(super) fn place(&self) -> &CredentialPlace {
@@ -134,15 +136,18 @@ impl CredentialFile {
     }
 }
 
+/// What to do about a text that can't be understood.
+const REPAIR: &str = "repair it there, or remove it and log in again";
+
 /// What is no JSON is told in the parser's words. A value of the wrong type is not: the parser would quote it, and it may be
 /// a secret (A16).
 fn not_understood(place: &CredentialPlace, error: serde_json::Error) -> Error {
     if error.is_data() {
         let (line, column) = (error.line(), error.column());
         let what = format!("{place}: not docker's configuration: an unexpected value at line {line} column {column}");
-        return Error::new(ErrorKind::Config, what);
+        return Error::new(ErrorKind::Config, what).with_hint(REPAIR);
     }
-    Error::new(ErrorKind::Config, place.to_string()).with_source(error)
+    Error::new(ErrorKind::Config, place.to_string()).with_source(error).with_hint(REPAIR)
 }
 
 #[derive(Deserialize)]

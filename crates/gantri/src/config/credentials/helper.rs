@@ -70,7 +70,12 @@ impl Helper {
     /// # Errors
     /// `Credentials` if it cannot be run, fails, takes too long, or answers what is no answer.
     pub(super) async fn get(&self, server: &str, bench: Bench<'_>) -> Result<Option<Credential>> {
-        self.understand(&self.ask(Verb::Get, server.as_bytes(), bench).await?)
+        let answer = self.ask(Verb::Get, server.as_bytes(), bench).await?;
+        self.understand(&answer).map_err(|error| {
+            // What it said is not ours to show, and whoever runs it himself sees it.
+            let hint = format!("`echo {server} | {} get` shows what it says", self.program);
+            if answer.status.success() { error } else { error.with_hint(hint) }
+        })
     }
 
     /// Gives the helper a credential to keep for `server`.

@@ -1,14 +1,14 @@
 //! Logging in and out: credentials are kept where the chain finds them again, and forgotten wherever it would find them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gantri_core::{Error, ErrorKind, Result};
 use gantri_remote::Credential;
-use gantri_spec::Host;
+use gantri_spec::{Host, RepositoryName};
 
 use super::containers::{self, Listed};
 use super::edit;
-use super::file::Rule;
+use super::file::{CredentialFile, Rule};
 use super::helper::Helper;
 use super::replace::replace;
 use super::source::{CredentialPlace, CredentialSource};
@@ -40,7 +40,7 @@ impl CredentialChain {
             Target::Helper { helper, server, source, file } => {
                 helper.store(&server, credential, self.bench()).await?;
                 if file.exists() {
-                    replace(&file, &self.limits, |text| edit::without(&file, text, host)).await?;
+                    replace(&file, &self.limits, |text| edit::without(&file, text, host, None)).await?;
                 }
                 source
             }
@@ -78,13 +78,63 @@ impl CredentialChain {
                         erased.push(file.source(rule));
                     }
                     let CredentialPlace::File(path) = file.place() else { continue };
-                    if replace(path, &self.limits, |text| edit::without(path, text, host)).await? {
-                        erased.extend(file.entries_of(host));
-                    }
+                    erased.extend(self.erase_in(path, &file, host, None).await?);
                 }
             }
         }
         Ok(erased)
+    }
+
+    /// Forgets what every file of this chain has for these repositories of a host, under a key like `quay.io/team`; where it
+    /// was. What stands there for the host as a whole, and for others of its repositories, stays.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store). What was forgotten before stays so.
+    ///
+    /// # Cancel safety
+    /// Atomic for each file.
+    pub async fn erase_repositories(
+        &self,
+        host: &Host,
+        repositories: &RepositoryName,
+    ) -> Result<Vec<CredentialSource>> {
+        let mut erased = Vec::new();
+        for place in self.places() {
+            if let Place::File(file) = place?
+                && let CredentialPlace::File(path) = file.place()
+            {
+                erased.extend(self.erase_in(path, &file, host, Some(repositories)).await?);
+            }
+        }
+        Ok(erased)
+    }
+
+    /// What the files, and a variable, have for single repositories of a host, and for which.
+    ///
+    /// # Errors
+    /// `Config` if a file is not what it should be.
+    pub fn sources_of_repositories(&self, host: &Host) -> Result<Vec<(CredentialSource, RepositoryName)>> {
+        let mut found = Vec::new();
+        for place in self.places() {
+            if let Place::File(file) = place? {
+                found.extend(file.entries_of(host).filter_map(|(source, path)| Some((source, path?.clone()))));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn erase_in(
+        &self,
+        path: &Path,
+        file: &CredentialFile,
+        host: &Host,
+        repositories: Option<&RepositoryName>,
+    ) -> Result<Vec<CredentialSource>> {
+        if !replace(path, &self.limits, |text| edit::without(path, text, host, repositories)).await? {
+            return Ok(Vec::new());
+        }
+        let erased = file.entries_of(host).filter(|(_, path)| *path == repositories);
+        Ok(erased.map(|(source, _)| source).collect())
     }
 
     async fn store_in_file(&self, path: PathBuf, host: &Host, credential: &Credential) -> Result<CredentialSource> {

@@ -74,6 +74,11 @@ impl Key {
         self.host == *host && self.path.is_none()
     }
 
+    /// Whether this is a key for exactly these repositories, or for the host as a whole.
+    pub(super) fn is_for(&self, host: &Host, path: Option<&RepositoryName>) -> bool {
+        self.host == *host && self.path.as_ref() == path
+    }
+
     /// How well it fits; `None` if it does not.
     pub(super) fn rank(&self, host: &Host, repository: Option<&RepositoryName>) -> Option<Rank> {
         if self.host != *host {

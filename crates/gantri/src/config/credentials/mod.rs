@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use gantri_core::{Error, ErrorKind, Limits, Result};
+use gantri_core::{Error, Limits, Result};
 use gantri_remote::{Credential, Credentials};
 use gantri_spec::{Host, RepositoryName};
 
@@ -33,6 +33,7 @@ pub use self::source::{CredentialPlace, CredentialSource};
 use super::configuration::Configuration;
 use super::environment::Environment;
 use super::registries_conf::CREDENTIAL_HELPERS;
+use super::regular;
 
 /// Credentials in a variable: the text of a `config.json`.
 const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
@@ -298,20 +299,12 @@ fn general(helper: &Helper, path: PathBuf) -> CredentialSource {
 
 /// The bytes of a file of configuration; `None` if there is no such file.
 fn read(path: &Path, limits: &Limits) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
-    use std::io::Read;
-
-    let reading = |error| Error::new(ErrorKind::Config, format!("read {}", path.display())).with_source(error);
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(reading(error)),
-    };
-    let mut text = zeroize::Zeroizing::new(Vec::new());
-    file.take(limits.credential_file + 1).read_to_end(&mut text).map_err(reading)?;
-    if text.len() as u64 > limits.credential_file {
-        return Err(Error::limit(path.display(), "credential_file", limits.credential_file));
+    match regular::read(path, limits.credential_file)? {
+        Some(text) if text.len() as u64 > limits.credential_file => {
+            Err(Error::limit(path.display(), "credential_file", limits.credential_file))
+        }
+        text => Ok(text),
     }
-    Ok(Some(text))
 }
 
 #[cfg(test)]

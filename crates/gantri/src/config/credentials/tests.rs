@@ -7,6 +7,7 @@ mod keep;
 use std::fs;
 use std::path::Path;
 
+use gantri_core::ErrorKind;
 use tempfile::TempDir;
 
 use super::*;

@@ -48,8 +48,17 @@ impl FromStr for Direct {
         }
         if entry.contains('/') {
             let range: IpNet = entry.parse().map_err(|error| {
-                Error::new(ErrorKind::Config, format!("no proxy for {entry:?}: no range of addresses"))
-                    .with_source(error)
+                let what = format!("no proxy for {entry:?}: no range of addresses");
+                // The parser finds fault with the address whatever is wrong.
+                match entry.split_once('/').and_then(|(network, _)| address(network)) {
+                    Some(IpAddr::V4(_)) => {
+                        Error::new(ErrorKind::Config, format!("{what}: a prefix is 0 to 32 bits long"))
+                    }
+                    Some(IpAddr::V6(_)) => {
+                        Error::new(ErrorKind::Config, format!("{what}: a prefix is 0 to 128 bits long"))
+                    }
+                    None => Error::new(ErrorKind::Config, what).with_source(error),
+                }
             })?;
             return Ok(Self { place: Place::Range(range), port: None });
         }

@@ -85,6 +85,25 @@ fn variables_are_read_in_both_cases_and_a_bad_one_is_an_error() {
 }
 
 #[test]
+fn a_variable_that_is_wrong_is_told_with_what_would_do() {
+    let told = |name, value| {
+        let error = from(&[(name, value)]).unwrap_err();
+        (error.to_string(), error.hint().unwrap_or_default().to_owned())
+    };
+    let url = "set HTTPS_PROXY to a URL like http://proxy.example:3128, or unset it".to_owned();
+    assert_eq!(told("HTTPS_PROXY", "http://"), ("HTTPS_PROXY: proxy: not a URL".to_owned(), url));
+    let list = "NO_PROXY holds names, addresses and ranges like 10.0.0.0/8, with commas between";
+    for (value, what) in [
+        ("10.0.0.0/99", ": a prefix is 0 to 32 bits long"),
+        ("fd00::/129", ": a prefix is 0 to 128 bits long"),
+        ("a.test/8", ""),
+    ] {
+        let error = format!("NO_PROXY: no proxy for {value:?}: no range of addresses{what}");
+        assert_eq!(told("NO_PROXY", value), (error, list.to_owned()));
+    }
+}
+
+#[test]
 fn a_list_names_what_goes_past() {
     let proxy: Proxy = "http://proxy.test:3128".parse().unwrap();
     for (list, past, through) in [

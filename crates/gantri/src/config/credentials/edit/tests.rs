@@ -47,10 +47,10 @@ fn all_else_keeps_its_place_and_its_bytes() {
     assert_eq!(edited(before, &host), after);
     // Once more changes nothing, and away it goes again.
     assert_eq!(edited(after, &host), after);
-    let gone = without(Path::new("config.json"), Some(after.as_bytes()), &host).unwrap().unwrap();
+    let gone = without(Path::new("config.json"), Some(after.as_bytes()), &host, None).unwrap().unwrap();
     let gone = String::from_utf8(gone.to_vec()).unwrap();
     assert_eq!(gone, after.replace("\t\t\"ghcr.io\": {\n\t\t\t\"auth\": \"bWU6cA==\"\n\t\t},\n", ""));
-    assert_eq!(without(Path::new("config.json"), Some(gone.as_bytes()), &host).unwrap(), None);
+    assert_eq!(without(Path::new("config.json"), Some(gone.as_bytes()), &host, None).unwrap(), None);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn entries_are_written_as_others_read_them() {
 #[test]
 fn what_is_no_such_file_is_left_alone() {
     for text in ["{", "[]", r#"{"auths": []}"#, r#"{"auths": {"ghcr.io": "canary"}}"#, r#"{"credsStore": "../x"}"#] {
-        let error = without(Path::new("config.json"), Some(text.as_bytes()), &hub()).unwrap_err();
+        let error = without(Path::new("config.json"), Some(text.as_bytes()), &hub(), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         assert!(!format!("{error:?}").contains("canary"), "{error:?}");
     }
