@@ -28,9 +28,9 @@ use crate::signal::Interrupt;
 
 /// Time that work on other threads may take to notice that it is no longer wanted.
 const WIND_DOWN: Duration = Duration::from_secs(2);
-/// Time that a command may take to let go of what it does. One that waits for the kernel, for a disk that does not answer,
-/// never does, and nobody is to wait for that.
-const MOMENT: Duration = Duration::from_millis(500);
+/// Time that a command may take to let go of what it does: a tree that was half unpacked is removed. One that waits for the
+/// kernel, for a disk that does not answer, never does; who does not want to wait for that says so by a second signal.
+const LETTING_GO: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -68,11 +68,12 @@ async fn run(cli: Cli, work: Handle) -> (ExitCode, Duration) {
         cause = interrupt.cause() => cause,
     };
     drop(cancel);
-    match job.let_go().await {
-        // It was done already.
-        (Some(result), patience) => (finish(result), patience),
-        (None, patience) => (end(&Failure::Interrupted { job: what, cause }), patience),
-    }
+    let (result, patience) = tokio::select! {
+        let_go = job.let_go(LETTING_GO) => let_go,
+        _ = interrupt.cause() => (None, Duration::ZERO),
+    };
+    // It may have been done already.
+    (result.map_or_else(|| end(&Failure::Interrupted { job: what, cause }), finish), patience)
 }
 
 /// A command under way on a thread of its own.
@@ -110,8 +111,8 @@ fn start<F: Future<Output = Result<(), Failure>>>(
 
 impl Job {
     /// What it came to all the same after it was cancelled, and how long to wait for what it leaves on other threads.
-    async fn let_go(&mut self) -> (Option<Result<(), Failure>>, Duration) {
-        match tokio::time::timeout(MOMENT, &mut self.dropped).await {
+    async fn let_go(&mut self, most: Duration) -> (Option<Result<(), Failure>>, Duration) {
+        match tokio::time::timeout(most, &mut self.dropped).await {
             Ok(_) => ((&mut self.result).await.ok(), WIND_DOWN),
             Err(_) => (None, Duration::ZERO),
         }
@@ -146,18 +147,18 @@ mod tests {
     fn what_waits_for_the_kernel_is_not_waited_for() {
         let watch = Builder::new_current_thread().enable_all().build().unwrap();
         let work = Builder::new_multi_thread().enable_all().build().unwrap();
-        let (hold, held) = mpsc::channel::<()>();
+        let (release, waits) = mpsc::channel::<()>();
         let (cancel, mut blocked) = start(work.handle().clone(), || async move {
-            let _ = held.recv();
+            let _ = waits.recv();
             Ok(())
         });
         drop(cancel);
-        assert!(matches!(watch.block_on(blocked.let_go()), (None, Duration::ZERO)));
-        drop(hold);
+        assert!(matches!(watch.block_on(blocked.let_go(Duration::ZERO)), (None, Duration::ZERO)));
+        drop(release);
         let (cancel, mut waiting) = start(work.handle().clone(), std::future::pending);
         drop(cancel);
-        assert!(matches!(watch.block_on(waiting.let_go()), (None, WIND_DOWN)));
+        assert!(matches!(watch.block_on(waiting.let_go(LETTING_GO)), (None, WIND_DOWN)));
         let (_cancel, mut done) = start(work.handle().clone(), || async { Ok(()) });
-        assert!(matches!(watch.block_on(done.let_go()), (Some(Ok(())), WIND_DOWN)));
+        assert!(matches!(watch.block_on(done.let_go(LETTING_GO)), (Some(Ok(())), WIND_DOWN)));
     }
 }

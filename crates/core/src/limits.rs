@@ -1,7 +1,7 @@
 //! Every bound of the library, in one place.
 //!
-//! A bound that is hit is [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded), and the error names the field
-//! and its value. None is unlimited by default.
+//! A bound that is hit is [`ErrorKind::LimitExceeded`], and the error names the field and its value. None is unlimited by
+//! default.
 
 use std::time::Duration;
 

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gantri_core::filter::Fallback;
 use gantri_core::{Limits, NoObserver, Observer, Registry, Result};
 use gantri_remote::{
-    Credential, Credentials, Dial, HttpVersion, PlainHttp, Proxies, Remote, Resolve, Secret, Throttle, UploadSessions,
+    Credential, Credentials, Dial, HttpVersion, PlainHttp, Proxies, Remote, RemoteBuilder, Resolve, Secret, Throttle,
+    UploadSessions,
 };
 use gantri_spec::{Host, Reference, RepositoryName};
 use http::StatusCode;
@@ -296,15 +297,7 @@ impl Settings {
         if asks == Asks::User || !self.credentials.answers_every_host() {
             remote = remote.credentials(Arc::clone(&self.credentials));
         }
-        if let Some(root) = &endpoint.api_root {
-            remote = remote.api_root(if root.is_empty() { "/" } else { root });
-        }
-        if let Some(namespace) = &endpoint.namespace {
-            remote = remote.namespace(namespace.clone());
-        }
-        for Told { value: header, .. } in &endpoint.headers {
-            remote = remote.header(header.name.clone(), header.value.clone());
-        }
+        remote = as_files_say(remote, endpoint);
         for (_, name, value) in self.headers.iter().filter(|(host, ..)| *host == endpoint.host) {
             remote = remote.header(name.clone(), value.clone());
         }
@@ -332,4 +325,18 @@ impl Settings {
         }
         remote.build()
     }
+}
+
+/// What files of configuration say of the host beyond where it is.
+fn as_files_say(mut remote: RemoteBuilder, endpoint: &Endpoint) -> RemoteBuilder {
+    if let Some(root) = &endpoint.api_root {
+        remote = remote.api_root(if root.is_empty() { "/" } else { root });
+    }
+    if let Some(namespace) = &endpoint.namespace {
+        remote = remote.namespace(namespace.clone());
+    }
+    for Told { value: header, .. } in &endpoint.headers {
+        remote = remote.header(header.name.clone(), header.value.clone());
+    }
+    remote
 }

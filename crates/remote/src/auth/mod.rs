@@ -6,6 +6,7 @@
 
 mod cache;
 mod credentials;
+mod demand;
 mod token;
 
 use std::collections::HashMap;
@@ -13,16 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
-use gantri_spec::wire::{Challenge, Scheme, Scope};
+use gantri_spec::wire::{Challenge, Scope};
 use gantri_spec::{Host, RepositoryName};
 use http::header::HeaderValue;
 use url::Url;
 
 use self::cache::{Key, TokenCache};
 pub use self::credentials::{Credential, Credentials, FirstCredentials, Secret};
+use self::demand::Demand;
 use self::token::{Exchange, Token, Wish, basic, bearer};
 use crate::builder::PlainHttp;
-use crate::http::policy::{AddressClass, Admitted, Supplier, literal_class};
+use crate::http::policy::{AddressClass, Supplier, literal_class};
 use crate::http::url::{Redacted, same_host_and_port};
 use crate::transport::Paced;
 
@@ -47,13 +49,6 @@ struct State {
     demand: Option<Demand>,
     /// What the provider gave last, until it is refused: for the host, or for each repository that it knows apart.
     credentials: HashMap<Option<RepositoryName>, Credential>,
-}
-
-/// How a registry wants to be asked.
-#[derive(Clone, Debug)]
-enum Demand {
-    Basic,
-    Bearer { realm: Admitted, service: Option<String> },
 }
 
 /// Who asks, and the repository that this was looked up for; `None` if the whole host knows them by that.
@@ -234,7 +229,7 @@ impl Authorizer {
     async fn demand(&self, challenges: &[Challenge], scope: &Scope) -> Result<Option<(Demand, Scope)>> {
         let (mut demands, mut refused) = (Vec::new(), None);
         for challenge in challenges {
-            match self.read(challenge) {
+            match Demand::of(challenge, &self.supplier) {
                 Ok(demand) => demands.extend(demand),
                 Err(error) => refused = refused.or(Some(error)),
             }
@@ -255,19 +250,6 @@ impl Authorizer {
             Some(error) => Err(error),
             None => Ok(demands.into_iter().next()),
         }
-    }
-
-    /// What a challenge demands, if it is of a kind that anybody could meet.
-    fn read(&self, challenge: &Challenge) -> Result<Option<(Demand, Scope)>> {
-        Ok(match (challenge.scheme(), challenge.realm()) {
-            (Scheme::Basic, _) => Some((Demand::Basic, Scope::default())),
-            (Scheme::Bearer, Some(realm)) => {
-                let realm = token::realm(&self.supplier, realm)?;
-                let service = challenge.service().map(str::to_owned);
-                Some((Demand::Bearer { realm, service }, challenge.scope().unwrap_or_default()))
-            }
-            _ => None,
-        })
     }
 
     /// The repository that a credential is looked up for.
@@ -370,16 +352,6 @@ impl Authorizer {
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Demand {
-    /// A token server may know anybody; a password is all that Basic takes, but for a token that is sent as it is.
-    fn is_met_by(&self, credential: &Credential) -> bool {
-        match self {
-            Self::Bearer { .. } => true,
-            Self::Basic => matches!(credential, Credential::Basic { .. } | Credential::Bearer(_)),
-        }
     }
 }
 

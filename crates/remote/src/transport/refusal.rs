@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Limits, Retry};
 use gantri_spec::wire::ErrorBody;
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
 
 use super::Response;
 use super::outcome::{retry_after, text};
@@ -19,7 +20,8 @@ use crate::http::url::Redacted;
 /// The error for an answer that refuses.
 pub(super) async fn of_status(mut response: Response, request: About<'_>, limits: &Limits) -> Error {
     let status = response.head.status;
-    let body = response.beginning(limits.error_body).await;
+    // What comes with an answer to HEAD is no part of it.
+    let body = if *request.method == Method::HEAD { Bytes::new() } else { response.beginning(limits.error_body).await };
     let errors = ErrorBody::parse(&body).filter(|body| !body.errors.is_empty());
     if errors.is_none() && blames_no_registry(status) && looks_like_a_page(&response, &body) {
         response.body = Box::pin(futures_util::stream::iter([Ok(body)]));

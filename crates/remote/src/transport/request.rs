@@ -67,6 +67,7 @@ type Open = dyn FnMut() -> Result<ByteStream> + Send;
 /// A request without its body, which may not be shared between threads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct About<'a> {
+    pub(super) method: &'a Method,
     pub(super) what: &'a str,
     pub(super) absent: ErrorKind,
 }
@@ -172,7 +173,7 @@ impl Request {
 
     /// What a refusal of it needs to know.
     pub(super) fn about(&self) -> About<'_> {
-        About { what: &self.what, absent: self.absent }
+        About { method: &self.method, what: &self.what, absent: self.absent }
     }
 
     /// Whether it carries nothing.

@@ -17,6 +17,9 @@ fn manifest() -> Reply {
     Reply::ok(r#"{"schemaVersion":2,"manifests":[]}"#).header("content-type", "application/vnd.oci.image.index.v1+json")
 }
 
+/// Who asks, with what, for which challenges, and what is sent then.
+type Case<'a> = (&'static str, fn() -> Credential, [&'a str; 2], Option<&'static str>);
+
 /// G39: of several challenges the first that the user can meet, in one header or in two.
 #[tokio::test]
 async fn the_first_challenge_that_can_be_met_is_met() {
@@ -26,7 +29,7 @@ async fn the_first_challenge_that_can_be_met_is_met() {
     let anonymous = || Credential::Anonymous;
     let identity = || Credential::IdentityToken("canary".into());
     let basic = || Credential::basic("me", "canary");
-    let cases: [(&str, fn() -> Credential, [&str; 2], Option<&str>); 8] = [
+    let cases: [Case<'_>; 8] = [
         ("anonymous", anonymous, [BASIC, &bearer], Some("Bearer t")),
         ("anonymous", anonymous, [&bearer, BASIC], Some("Bearer t")),
         ("identity", identity, [BASIC, &bearer], Some("Bearer t")),

@@ -47,9 +47,8 @@ async fn a_page_size_is_asked_for_only_if_told() {
     assert_eq!(found.len(), 1);
     assert_eq!(script.lines(), ["GET https://registry.test/v2/a/b/tags/list?n=100&last=v1"]);
 
-    let script = Script::new(|seen, _| match seen.url.contains("referrers") {
-        true => Reply::status(404),
-        false => Reply::ok(r#"{"tags":[],"repositories":[]}"#),
+    let script = Script::new(|seen, _| {
+        if seen.url.contains("referrers") { Reply::status(404) } else { Reply::ok(r#"{"tags":[],"repositories":[]}"#) }
     });
     let untold = crate::script::remote(&script);
     tags(&untold).await.unwrap();

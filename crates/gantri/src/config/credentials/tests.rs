@@ -273,27 +273,6 @@ async fn the_list_is_that_of_the_configuration() {
     assert_eq!(found(&home, &chain, "ghcr.io").await, expected);
 }
 
-/// What a file says about repositories and what it says about this one are of one reading.
-#[tokio::test]
-async fn a_place_is_read_once_for_a_credential() {
-    use std::io::Write;
-
-    let home = Home::new().with(".docker/broken", "{");
-    let (pipe, broken) = (home.path(DOCKER), home.path(".docker/broken"));
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let once = std::thread::spawn(move || {
-        let mut end = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-        end.write_all(auths("ghcr.io/team", "me").as_bytes()).unwrap();
-        // Whoever reads to the end finds something else the next time.
-        fs::rename(broken, pipe).unwrap();
-    });
-    let (chain, host) = (home.chain(&[]), "ghcr.io".parse().unwrap());
-    let credential = chain.credential(&host, Some(&"team/app".parse().unwrap())).await;
-    once.join().unwrap();
-    assert_eq!(credential.unwrap(), Credential::basic("me", "canary"));
-    assert!(chain.by_repository(&host));
-}
-
 /// Who knows repositories apart is asked about each; the rest is asked by host, so that a helper runs once.
 #[tokio::test]
 async fn only_hosts_with_keys_for_repositories_are_asked_by_repository() {
