@@ -148,10 +148,13 @@ mod tests {
         let watch = Builder::new_current_thread().enable_all().build().unwrap();
         let work = Builder::new_multi_thread().enable_all().build().unwrap();
         let (release, waits) = mpsc::channel::<()>();
+        let (begins, begun) = mpsc::channel::<()>();
         let (cancel, mut blocked) = start(work.handle().clone(), || async move {
+            let _ = begins.send(());
             let _ = waits.recv();
             Ok(())
         });
+        begun.recv().unwrap();
         drop(cancel);
         assert!(matches!(watch.block_on(blocked.let_go(Duration::ZERO)), (None, Duration::ZERO)));
         drop(release);
