@@ -23,6 +23,8 @@ const CUT_EVERY: u64 = 64 * MIB;
 const KILL_EVERY: u64 = 1024 * MIB / 20;
 /// In a hundred bytes, how many may pass twice, with all that is said beside them.
 const PERCENT: u64 = 1;
+/// More kills than this mean that it gets nowhere.
+const MOST_KILLS: u64 = 200;
 
 /// A GiB takes its time on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -107,6 +109,7 @@ fn killed_on_the_way(scene: &Scene, arguments: [&str; 3], link: &Link, way: Way)
         running.stop();
         assert_eq!(link.around(way, || running.kill()).code, None);
         kills += 1;
+        assert!(kills < MOST_KILLS, "nothing is gone on with");
     }
 }
 

@@ -1,8 +1,10 @@
 //! What is tried again, how often, and when everybody waits (H1, H8, H9, H23, H25).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gantri_core::{ErrorKind, Pull, Retry};
+use gantri_core::{ErrorKind, Limits, Pull, Retry};
 use gantri_remote::SendErrorKind;
 use gantri_spec::{ByteRange, Digest};
 use tokio::time::Instant;
@@ -164,11 +166,20 @@ async fn a_retry_starts_at_the_registry() {
 /// M9, H9: the page of a gateway is no verdict on the registry behind it, and is never kept whole.
 #[tokio::test(start_paused = true)]
 async fn an_error_body_is_read_as_far_as_its_bound() {
-    let script = Script::new(|_, _| {
-        let page = futures_util::stream::repeat_with(|| Ok(bytes::Bytes::from_static(&[b'x'; 4096])));
+    const CHUNK: &[u8] = &[b'x'; 4096];
+    let read = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&read);
+    let script = Script::new(move |_, _| {
+        let counted = Arc::clone(&counted);
+        let page = futures_util::stream::repeat_with(move || {
+            counted.fetch_add(CHUNK.len() as u64, Ordering::Relaxed);
+            Ok(bytes::Bytes::from_static(CHUNK))
+        });
         Reply::status(403).header("content-type", "text/html").stream(Box::pin(page))
     });
     assert_eq!(remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err().kind(), ErrorKind::Denied);
+    let (read, bound) = (read.load(Ordering::Relaxed), Limits::default().error_body);
+    assert!(read <= bound + CHUNK.len() as u64, "{read} bytes of a page, {bound} are wanted");
     let script = Script::new(|_, _| Reply::status(502).body("<html>bad gateway").header("content-type", "text/html"));
     assert_eq!(remote(&script).manifest(&repo(), &tag("v1")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(script.count(), 5);
