@@ -130,7 +130,8 @@ impl Copy {
     fn of_the_tree() -> Result<Self> {
         let cache = tool::cache_dir()?;
         let scratch = tool::Scratch::new(&cache, "guards")?;
-        let files = "git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C ";
+        // As new as now: what an earlier run left built of a file without its guard is newer than the file itself.
+        let files = "git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xmf - -C ";
         tool::shell(&format!("{files}'{}'", tool::text(scratch.path())), &workspace_root())?;
         Ok(Self { scratch, target: cache.join("guards-target") })
     }
