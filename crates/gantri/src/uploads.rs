@@ -85,7 +85,7 @@ impl KeptSession for Kept {
 
     async fn forget(&mut self) {
         self.session = None;
-        // The file itself stays for now: the next session of the same upload may be kept in it.
+        // The file goes when this value does: the next session of the same upload may be kept in it.
         let file = Arc::clone(&self.file);
         if let Err(error) = blocking(move || file.set_len(0)).await {
             tracing::debug!(%error, "an upload that is over stays in its file");

@@ -81,12 +81,10 @@ async fn the_older_form_is_tried_where_the_newer_may_be_unknown() {
     }
 }
 
-/// A refresh token that came with a token takes the place of the one it was got for; of two that are exchanged at once the
-/// later one goes on with what the earlier one got.
-#[tokio::test]
-async fn a_renewed_identity_token_replaces_the_old_one() {
+/// A token server that replaces the identity token with every exchange, and knows only the newest.
+fn rotating() -> Arc<Script> {
     let current = Mutex::new(0_usize);
-    let script = Script::new(move |seen, _| match (is_token(seen), seen.authorization()) {
+    Script::new(move |seen, _| match (is_token(seen), seen.authorization()) {
         (true, _) => {
             let mut current = current.lock().unwrap();
             let held =
@@ -101,8 +99,14 @@ async fn a_renewed_identity_token_replaces_the_old_one() {
         }
         (false, Some(_)) => manifest(),
         (false, None) => challenge("repository:a/b:pull"),
-    });
-    let remote = exchanged(&script);
+    })
+}
+
+/// A refresh token that came with a token takes the place of the one it was got for; of two that are exchanged at once the
+/// later one goes on with what the earlier one got.
+#[tokio::test]
+async fn a_renewed_identity_token_replaces_the_old_one() {
+    let remote = exchanged(&rotating());
     let repos: Vec<RepositoryName> = (0..4).map(|number| format!("a/{number}").parse().unwrap()).collect();
     for repo in &repos[..2] {
         remote.manifest(repo, &tag("v1")).await.unwrap();
@@ -115,25 +119,7 @@ async fn a_renewed_identity_token_replaces_the_old_one() {
 /// The same for the very first requests: whose identity was replaced while it was on the way goes on with the new one.
 #[tokio::test]
 async fn a_renewed_identity_token_serves_those_that_came_too_late() {
-    let current = Mutex::new(0_usize);
-    let script = Script::new(move |seen, _| match (is_token(seen), seen.authorization()) {
-        (true, _) if seen.name() == "POST" => {
-            let mut current = current.lock().unwrap();
-            let held =
-                format!("refresh_token=canary{}", if *current == 0 { String::new() } else { current.to_string() });
-            if seen.body.ends_with(held.as_bytes()) {
-                *current += 1;
-                let name = *current;
-                Reply::ok(format!(r#"{{"access_token":"t{name}","refresh_token":"canary{name}"}}"#))
-            } else {
-                Reply::status(401)
-            }
-        }
-        (true, _) => Reply::status(401),
-        (false, Some(_)) => manifest(),
-        (false, None) => challenge("repository:a/b:pull"),
-    });
-    let remote = exchanged(&script);
+    let remote = exchanged(&rotating());
     let (repos, v1) = (["a/1", "a/2", "a/3"].map(|repo| repo.parse::<RepositoryName>().unwrap()), tag("v1"));
     let all = join_all(repos.iter().map(|repo| remote.manifest(repo, &v1))).await;
     assert!(all.iter().all(Result::is_ok), "{all:?}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use gantri_core::{Event, Observer, Pull};
 use gantri_spec::{ByteRange, Digest};
 
+use crate::pace::waiting_token_server;
 use crate::script::{HOST, Reply, Script, builder, limits, remote, repo, tag};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -109,14 +110,7 @@ async fn a_pause_that_a_registry_asks_for_is_told() {
 /// Whoever waits for a token server is told so like whoever waits for a registry.
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_a_token_server_asks_for_is_told() {
-    let script = Script::new(|seen, before| match (seen.url.starts_with("https://auth.test/"), before) {
-        (true, 0..=1) => Reply::status(429).header("retry-after", "20"),
-        (true, _) => Reply::ok(r#"{"token":"t"}"#),
-        (false, _) if seen.authorization().is_none() => {
-            Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#)
-        }
-        (false, _) => manifest(),
-    });
+    let script = waiting_token_server("20");
     let heard = Arc::new(Heard::default());
     let remote = builder(&script).observer(Arc::clone(&heard) as Arc<dyn Observer>).build().unwrap();
     remote.manifest(&repo(), &tag("v1")).await.unwrap();

@@ -253,17 +253,22 @@ async fn the_pause_of_a_store_holds_for_every_registry_that_leads_there() {
     assert!(second >= 20, "{second}");
 }
 
-/// A token server is spared like every other host.
-#[tokio::test(start_paused = true)]
-async fn the_pause_of_a_token_server_is_kept() {
-    let script = Script::new(|seen, before| match (seen.url.starts_with("https://auth.test/"), before) {
-        (true, 0..=1) => Reply::status(429).header("retry-after", "20"),
+/// A registry whose token server is busy at first, and asks to wait for so many seconds.
+pub(crate) fn waiting_token_server(seconds: &'static str) -> Arc<Script> {
+    Script::new(move |seen, before| match (seen.url.starts_with("https://auth.test/"), before) {
+        (true, 0..=1) => Reply::status(429).header("retry-after", seconds),
         (true, _) => Reply::ok(r#"{"token":"t"}"#),
         (false, _) if seen.authorization().is_none() => {
             Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#)
         }
         (false, _) => manifest(),
-    });
+    })
+}
+
+/// A token server is spared like every other host.
+#[tokio::test(start_paused = true)]
+async fn the_pause_of_a_token_server_is_kept() {
+    let script = waiting_token_server("20");
     let started = Instant::now();
     named(&script).manifest(&repo(), &tag("v1")).await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 20, "{:?}", script.lines());
@@ -274,14 +279,7 @@ async fn the_pause_of_a_token_server_is_kept() {
 /// What is waited at the gate of a token server is not counted against its answer.
 #[tokio::test(start_paused = true)]
 async fn a_token_server_has_its_time_from_when_it_is_asked() {
-    let script = Script::new(|seen, before| match (seen.url.starts_with("https://auth.test/"), before) {
-        (true, 0..=1) => Reply::status(429).header("retry-after", "60"),
-        (true, _) => Reply::ok(r#"{"token":"t"}"#),
-        (false, _) if seen.authorization().is_none() => {
-            Reply::status(401).header("www-authenticate", r#"Bearer realm="https://auth.test/",service="s""#)
-        }
-        (false, _) => manifest(),
-    });
+    let script = waiting_token_server("60");
     let throttle = Throttle::new(&Limits::default()).unwrap();
     let make = || builder(&script).throttle(throttle.clone()).limits(limits(|limits| limits.request_tries = 1));
     let (one, other) = (make().build().unwrap(), make().build().unwrap());
