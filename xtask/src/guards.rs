@@ -31,14 +31,22 @@ struct List {
 struct Guard {
     /// The row of `docs/security.md`.
     row: String,
+    /// Where it stands; more than one place where either of them would do.
+    cuts: Vec<Cut>,
+    /// The tests that go red then, named as in `docs/security.md`.
+    tests: Vec<String>,
+}
+
+/// A place that a guard is taken out of.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cut {
     /// Below `crates/`.
     file: String,
     /// Its text, as it stands in the file.
     with: String,
     /// What stands there when it is taken out.
     without: String,
-    /// The tests that go red then, named as in `docs/security.md`.
-    tests: Vec<String>,
 }
 
 /// What became of a test without its guard.
@@ -85,7 +93,7 @@ pub(crate) fn guards(rows: &[&str]) -> Result {
 /// Whether each guard of the list stands in its file, once; how many there are.
 pub(crate) fn fit() -> Result<usize> {
     let guards = read()?;
-    let astray: Vec<String> = guards.iter().filter_map(|guard| guard.place().err()).collect();
+    let astray: Vec<String> = guards.iter().filter_map(|guard| guard.taken_out().err()).collect();
     if astray.is_empty() { Ok(guards.len()) } else { Err(astray.join("\n")) }
 }
 
@@ -97,14 +105,21 @@ fn read() -> Result<Vec<Guard>> {
 }
 
 impl Guard {
-    /// The file without the guard.
-    fn place(&self) -> Result<String> {
-        let path = workspace_root().join("crates").join(&self.file);
-        let text = fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
-        match text.matches(&self.with).count() {
-            1 => Ok(text.replacen(&self.with, &self.without, 1)),
-            found => Err(format!("guards.toml, {}: {} holds it {found} times: {:?}", self.row, self.file, self.with)),
+    /// Its files without it.
+    fn taken_out(&self) -> Result<BTreeMap<&str, String>> {
+        let mut files = BTreeMap::new();
+        for Cut { file, with, without } in &self.cuts {
+            let path = workspace_root().join("crates").join(file);
+            let text = match files.remove(file.as_str()) {
+                Some(text) => text,
+                None => fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", path.display()))?,
+            };
+            match text.matches(with).count() {
+                1 => files.insert(file.as_str(), text.replacen(with, without, 1)),
+                found => return Err(format!("guards.toml, {}: {file} holds it {found} times: {with:?}", self.row)),
+            };
         }
+        Ok(files)
     }
 }
 
@@ -155,9 +170,12 @@ impl Copy {
 
     /// What each test says without the guard.
     fn without(&self, guard: &Guard, sound: &Sound) -> Result<Vec<(String, Outcome)>> {
-        let file = self.scratch.path().join("crates").join(&guard.file);
-        let whole = fs::read(&file).map_err(|error| format!("read {}: {error}", file.display()))?;
-        write(&file, guard.place()?.as_bytes())?;
+        let mut whole = Vec::new();
+        for (file, text) in guard.taken_out()? {
+            let file = self.scratch.path().join("crates").join(file);
+            whole.push((file.clone(), fs::read(&file).map_err(|error| format!("read {}: {error}", file.display()))?));
+            write(&file, text.as_bytes())?;
+        }
         let mut outcomes = Vec::new();
         for (binary, tests) in self.by_binary(&[guard]) {
             let names = |test: &&str| sound.get(*test).map_or(&[][..], Vec::as_slice);
@@ -165,7 +183,9 @@ impl Copy {
             let said = if asked.is_empty() { None } else { self.run(&binary, ["--exact"].into_iter().chain(asked))? };
             outcomes.extend(tests.iter().map(|test| ((*test).to_owned(), judge(said.as_deref(), names(test)))));
         }
-        write(&file, &whole)?;
+        for (file, bytes) in whole {
+            write(&file, &bytes)?;
+        }
         Ok(outcomes)
     }
 

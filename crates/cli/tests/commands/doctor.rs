@@ -65,9 +65,16 @@ fn what_fails_is_told_with_what_to_do_and_the_exit_code_of_a_pull() {
         (refused(404), 3, "manifest", "check the name and the tag; `gantri tags` lists what there is"),
         (refused(403), 4, "login", "log in to HOST; `gantri explain` says where credentials are looked for"),
         (ScriptedServer::start(|_| Reply::new(404)), 1, "ping", "check that HOST is a registry, and its port"),
+        (refused(503), 1, "manifest", "HOST can't answer now: try again later, or ask who runs it"),
+        (refused(401), 1, "login", "mend what it names; `gantri explain` says where credentials are looked for"),
     ];
     for (server, code, step, hint) in cases {
-        let (ended, lines, stderr) = doctor(&scene(), &[&format!("{}/app:v1", server.host())]);
+        let scene = scene();
+        // Read when the registry asks who we are, and not before.
+        fs::create_dir_all(scene.home(".docker")).unwrap();
+        fs::write(scene.home(".docker/config.json"), format!(r#"{{"auths":{{"{}":{{"auth":"?"}}}}}}"#, server.host()))
+            .unwrap();
+        let (ended, lines, stderr) = doctor(&scene, &[&format!("{}/app:v1", server.host())]);
         assert_eq!(ended, Some(code), "{lines:?} {stderr}");
         let last = lines.last().unwrap();
         assert!(last.starts_with(&format!("  FAILED {step:<9} ")), "{lines:?}");

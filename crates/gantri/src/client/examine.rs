@@ -64,7 +64,7 @@ impl Client {
     pub async fn examine(&self, stop: &Stop, reference: &Reference) -> Vec<Examined> {
         let mut steps = Vec::new();
         if let Err((step, error)) = self.walk(stop, reference, &mut steps).await {
-            let hint = error.hint().map_or_else(|| hint(step, stop), str::to_owned);
+            let hint = error.hint().map_or_else(|| hint(step, error.kind(), stop), str::to_owned);
             steps.push(Examined { step, outcome: Err(error.with_hint(hint)) });
         }
         steps
@@ -239,9 +239,15 @@ fn proxy_hint(proxy: &Proxy, endpoint: &Endpoint) -> String {
 }
 
 /// What to do where the error itself has no advice.
-fn hint(failed: ExaminedStep, stop: &Stop) -> String {
+fn hint(failed: ExaminedStep, kind: ErrorKind, stop: &Stop) -> String {
     let host = stop.endpoint.host.as_str();
     match failed {
+        ExaminedStep::Ping | ExaminedStep::Login | ExaminedStep::Manifest if kind == ErrorKind::Unavailable => {
+            format!("{host} can't answer now: try again later, or ask who runs it")
+        }
+        ExaminedStep::Login if kind == ErrorKind::Credentials => {
+            "mend what it names; `gantri explain` says where credentials are looked for".to_owned()
+        }
         ExaminedStep::Name => format!("check the name {host}, and the resolver of this machine"),
         ExaminedStep::Connect => format!("check that {host} is up, its port, and what stands between"),
         ExaminedStep::Tls if stop.endpoint.skip_verify.value => format!("check what {host} speaks, and its port"),

@@ -147,9 +147,9 @@ async fn within_one_repository_a_copy_is_a_tag() {
     assert_eq!(spy.calls(), ["manifest v1".to_owned(), format!("put_manifest {}", root.digest())]);
 }
 
-/// M5: the tag is asked for once, and everything else by digest.
+/// M5: a tag that moves meanwhile changes nothing.
 #[tokio::test]
-async fn a_tag_that_moves_changes_nothing() {
+async fn a_tag_is_asked_for_once_and_all_else_by_digest() {
     let memory = Memory::new();
     nested(&memory).await;
     let (source, target) = (Spy::new(memory), target());

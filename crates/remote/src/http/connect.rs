@@ -75,9 +75,6 @@ impl Connector {
                 (Peer::Host(peer), connection)
             }
             Some(proxy) => {
-                if let Ok(literal) = host.parse() {
-                    admit(&[literal], &*self.admission)?;
-                }
                 let mut connection = self.ways.open_proxy(proxy).await?;
                 if self.forwards(&to).is_none() {
                     let host = self.named_to(proxy, host, port).await?;

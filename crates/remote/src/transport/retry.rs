@@ -135,11 +135,7 @@ pub(super) fn decide(
     let decision = match retry {
         Retry::Backoff => Decision::Again(backoff(limits, attempt.tries, roll).max(wait)),
         // As long as the other side says, unless that is longer than anybody waits (H8).
-        Retry::After(pause) if pause <= limits.retry_after => match trouble {
-            // A token server speaks for itself, and not for the registry.
-            Trouble::Unready(_) => Decision::Again(pause.max(wait)),
-            _ => Decision::Hold(pause.max(wait)),
-        },
+        Retry::After(pause) if pause <= limits.retry_after => Decision::Hold(pause.max(wait)),
         Retry::After(_) | Retry::Never => Decision::Stop,
     };
     match decision {
@@ -147,6 +143,10 @@ pub(super) fn decide(
             if attempt.elapsed().saturating_add(pause) > limits.retry_total =>
         {
             Decision::Stop
+        }
+        // A token server speaks for itself, and not for the registry: it is its own gate that is closed.
+        Decision::Hold(_) if matches!(trouble, Trouble::Unready(_)) => {
+            Decision::Again(backoff(limits, attempt.tries, roll).max(wait))
         }
         decision => decision,
     }
@@ -224,7 +224,14 @@ mod tests {
                 Trouble::Unready(Retry::After(Duration::from_secs(7))),
                 attempt(1),
                 Replay::Never,
-                again(7_000),
+                again(100),
+            ),
+            (
+                "no token for too long",
+                Trouble::Unready(Retry::After(Duration::from_secs(61))),
+                attempt(1),
+                Replay::Never,
+                Decision::Stop,
             ),
             ("no token", Trouble::Unready(Retry::Never), attempt(1), Replay::Safe, Decision::Stop),
             ("no token, last try", Trouble::Unready(Retry::Backoff), attempt(5), Replay::Safe, Decision::Stop),

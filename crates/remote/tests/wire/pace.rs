@@ -265,7 +265,7 @@ pub(crate) fn waiting_token_server(seconds: &'static str) -> Arc<Script> {
     })
 }
 
-/// A token server is spared like every other host.
+/// A token server is spared like every other host: who was told to wait comes back when its gate opens.
 #[tokio::test(start_paused = true)]
 async fn the_pause_of_a_token_server_is_kept() {
     let script = waiting_token_server("20");

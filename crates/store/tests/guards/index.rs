@@ -259,6 +259,9 @@ const TAGS_EACH: usize = 20;
 #[tokio::test]
 async fn digests_that_are_no_paths_are_only_names() {
     let (layout, _dir) = layout().await;
+    for path in ["..:oci-layout", "a/..:oci-layout", "a:../oci-layout", "a:/etc/passwd", "sha256:..", ".:a"] {
+        assert!(path.parse::<Digest>().is_err(), "{path}");
+    }
     for name in ["a+b.c:x", "a:-", "a:=_="] {
         let digest: Digest = name.parse().unwrap();
         let kind = layout.resolve_blob(&here(), &digest).await.unwrap_err().kind();
