@@ -189,7 +189,10 @@ fn in_a_layout(error: Error, path: &str) -> Error {
 pub(crate) fn host(text: &str) -> Result<Host, Failure> {
     if let Some((_, host)) = text.rsplit_once('@') {
         let hint = format!("gantri login {}", host.split('/').next().unwrap_or_default());
-        let error = Error::new(ErrorKind::NameInvalid, format!("host \"..@{host}\": it carries no user and password"));
+        let error = Error::new(
+            ErrorKind::NameInvalid,
+            format!("host \"{}\": it carries no user and password", gantri::display_place(text)),
+        );
         return Err(Failure::Usage(error.with_hint(hint)));
     }
     if text.contains('/') && !text.contains("://") {

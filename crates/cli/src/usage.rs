@@ -17,9 +17,14 @@ pub(crate) fn end(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     } else {
         // Standard error may be closed; the exit code still tells.
-        let _ = writeln!(std::io::stderr(), "{}", told(&error.render().to_string(), std::env::args().skip(1)));
+        let _ = writeln!(std::io::stderr(), "{}", told(&error.render().to_string(), typed()));
     }
     code
+}
+
+/// What was typed, as far as it is text.
+fn typed() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok())
 }
 
 fn is_help(kind: ErrorKind) -> bool {

@@ -273,6 +273,14 @@ pub fn display_untrusted(text: &str) -> String {
     shown
 }
 
+/// A place as it may be shown: before an `@` there may be a user and a password (A16).
+pub fn display_place(place: &str) -> String {
+    match place.rsplit_once('@') {
+        Some((_, behind)) => format!("..@{}", display_untrusted(behind)),
+        None => display_untrusted(place),
+    }
+}
+
 fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(character,

@@ -39,7 +39,7 @@ pub use gantri_spec as spec;
 pub use gantri_store as store;
 
 pub use client::{Client, ClientBuilder, Examined, ExaminedStep, Mounted, Pulled};
-pub use gantri_core::error::display_untrusted;
+pub use gantri_core::error::{display_place, display_untrusted};
 pub use gantri_core::{
     BlobBody, BlobReader, BlobUpload, ByteStream, Discover, Error, ErrorKind, Event, Limits, Manage, Memory,
     MissingChildren, NoObserver, Observer, Pull, PullExt, Push, PutManifest, Registry, Result,

@@ -1,5 +1,8 @@
 //! References that are none: usage errors, with the offset of the first bad byte.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::scene;
 
 /// Holds a refused command line against its message.
@@ -245,4 +248,12 @@ fn an_argument_that_is_missing_is_one_line_too() {
         "the following required arguments were not provided: <DIR>",
         "gantri unpack <REF> <DIR>",
     );
+}
+
+#[test]
+fn what_is_no_text_stands_in_no_way() {
+    let arguments: [&[u8]; 7] = [b"--cert-dir", b"\xff", b"copy", b"--jobs", b"0", b"oci:a", b"oci:b"];
+    let ran = scene().run(arguments.map(OsStr::from_bytes));
+    let error = "error: invalid value '0' for '--jobs <N>': 0 is not in 1..=65535\nhint: gantri copy --help\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), error));
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::Client;
 use crate::config::{Endpoint, Scheme, Stop};
-use crate::registries::Settings;
+use crate::registries::{Settings, is_spoken};
 
 /// A step on the way to an image, and how it went.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ async fn first_to_answer(ways: &[(PlainHttp, Remote)]) -> Result<(&Remote, Plain
             Ok(ping) => return Ok((remote, *plain_http, Some(ping))),
             Err(error) if is_login(error.kind()) => return Ok((remote, *plain_http, None)),
             // Whoever answers says more than whoever does not.
-            Err(error) if error.kind() != ErrorKind::Connect => return Err(error),
+            Err(error) if is_spoken(&error) => return Err(error),
             Err(error) => failed = failed.or(Some(error)),
         }
     }

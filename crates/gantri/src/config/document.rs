@@ -1,12 +1,11 @@
 //! A TOML file whose every value knows its line, so that a message can name file, line and key, and `explain` can say who
 //! said so. What the keys mean is left to the formats.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use gantri_core::error::display_untrusted;
+use gantri_core::error::{display_place, display_untrusted};
 use gantri_core::{Error, ErrorKind, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -148,7 +147,7 @@ impl<'t> Fields<'t> {
 
     /// An error about a value; `what` is wrong with it, and `hint` says what to do.
     pub(super) fn wrong(&self, key: &str, said: &Said, what: impl fmt::Display, hint: &str) -> Error {
-        let key = format!("{}{}", self.name, shown(key));
+        let key = format!("{}{}", self.name, display_place(key));
         let what = display_untrusted(&format!("{}: {what}", key.trim_end_matches('.')));
         Error::new(ErrorKind::Config, format!("{said}: {what}")).with_hint(hint)
     }
@@ -207,7 +206,7 @@ impl<'t> Fields<'t> {
 
     /// A table within this one.
     pub(super) fn table(&self, key: &str) -> Result<Option<Self>> {
-        let hint = format!("write it as [{}{}]", self.name, shown(key));
+        let hint = format!("write it as [{}{}]", self.name, display_place(key));
         let found = self.typed(key, DeValue::as_table, "a table", &hint)?;
         Ok(found.zip(self.value(key)).map(|(table, value)| self.below(key, table.value, value.span().start)))
     }
@@ -238,11 +237,7 @@ impl<'t> Fields<'t> {
         let unknown = self.keys().into_iter().filter(|key| !known.contains(&key.value));
         let note = |key: Told<&str>| {
             let said = key.said.unwrap_or_else(|| self.said.clone());
-            format!(
-                "{said}: {}{}: not a key that is known here, ignored",
-                self.name,
-                display_untrusted(&shown(key.value))
-            )
+            format!("{said}: {}{}: not a key that is known here, ignored", self.name, display_place(key.value))
         };
         unknown.map(note).collect()
     }
@@ -269,14 +264,10 @@ impl<'t> Fields<'t> {
     fn below(&self, key: &str, table: &'t DeTable<'t>, at: usize) -> Self {
         // A key that is no plain word is shown as it is written.
         let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        let name = if plain { format!("{}{key}.", self.name) } else { format!("{}\"{}\".", self.name, shown(key)) };
+        let name =
+            if plain { format!("{}{key}.", self.name) } else { format!("{}\"{}\".", self.name, display_place(key)) };
         Self { source: self.source, table, name, said: self.source.said(at) }
     }
-}
-
-/// A key, or the value of a place, as it may be shown: before an `@` there may be a password (A16).
-pub(super) fn shown(text: &str) -> Cow<'_, str> {
-    text.rsplit_once('@').map_or(text.into(), |(_, behind)| format!("..@{behind}").into())
 }
 
 #[cfg(test)]

@@ -155,7 +155,10 @@ impl Configuration {
                 Some(server) => return Ok(self.stop_of_server(server, host, None)?.endpoint),
                 None => Told::unsaid(false),
             },
-            None => choice.map_or(Told::unsaid(false), |choice| choice.insecure),
+            // What is said of a host that stands in for this one is not said of this one (A13).
+            None => choice
+                .filter(|choice| choice.origin.host == *host)
+                .map_or(Told::unsaid(false), |choice| choice.insecure),
         };
         Ok(self.stop_itself(host, None, insecure)?.endpoint)
     }

@@ -6,7 +6,7 @@ mod layout;
 use std::fmt;
 use std::str::FromStr;
 
-use gantri_core::error::display_untrusted;
+use gantri_core::error::{display_place, display_untrusted};
 use gantri_core::{Error, ErrorKind};
 use gantri_spec::{Digest, Reference, Tag};
 
@@ -112,18 +112,19 @@ impl FromStr for Location {
 
 /// `user:password@host/name` is refused, and not quoted (A16): what stands behind an `@` of ours is a digest.
 fn credentials_in(text: &str) -> Option<Error> {
-    let (before, rest) = text.split_once('@')?;
-    let is_digest = rest.split_once(':').is_some_and(|(algorithm, hex)| {
-        matches!(algorithm, "sha256" | "sha512")
-            || (hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    });
-    // A password may hold anything; no digest holds a slash.
-    let is_user = rest.contains('/') || (before.contains(':') && !before.contains('/') && !is_digest);
+    let is_digest = |text: &str| {
+        text.split_once(':').is_some_and(|(algorithm, hex)| {
+            matches!(algorithm, "sha256" | "sha512")
+                || (hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        })
+    };
+    let place = text.rsplit_once('@').filter(|(_, behind)| is_digest(behind)).map_or(text, |(place, _)| place);
+    // A password may hold anything: it ends at the last `@`.
+    let (before, behind) = place.rsplit_once('@')?;
+    let is_user = behind.contains('/') || before.contains([':', '@']);
     is_user.then(|| {
-        let parts = || rest.rsplit('@');
-        let behind = parts().find(|part| part.contains('/')).or_else(|| parts().next()).unwrap_or_default();
         let host = display_untrusted(behind.split('/').next().unwrap_or_default());
-        let what = format!("reference \"..@{}\": a reference carries no user and password", display_untrusted(behind));
+        let what = format!("reference \"{}\": a reference carries no user and password", display_place(place));
         Error::new(ErrorKind::NameInvalid, what).with_hint(format!("gantri login {host}"))
     })
 }
@@ -183,6 +184,9 @@ mod tests {
             "canary@h.test:5000/a@sha256:x",
             "me:canary@h.test/a:v1@sha256:x",
             "me:can@ary@h.test/a@sha256:x",
+            "me:c@can/ary@h.test",
+            "me:can/ary@h.test",
+            "me:can/ary@h.test:5000",
         ] {
             let error = text.parse::<Location>().unwrap_err();
             assert!(error.to_string().ends_with(": a reference carries no user and password"), "{error}");

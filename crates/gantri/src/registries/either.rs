@@ -5,13 +5,16 @@
 //! address for a moment, and a registry may be starting.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt};
 use gantri_core::{BlobReader, Discover, ErrorKind, Pull, Result};
 use gantri_remote::Remote;
 use gantri_spec::{ByteRange, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::is_spoken;
 
 /// Both ways to one registry.
 #[derive(Clone, Debug)]
@@ -22,6 +25,9 @@ struct Ways {
     https: Way,
     http: Way,
     chosen: OnceCell<Remote>,
+    /// Held while it is found out; how often that has failed.
+    turn: Mutex<()>,
+    failures: AtomicU64,
 }
 
 /// One of them.
@@ -34,25 +40,42 @@ pub(super) struct Way {
 
 impl Either {
     pub(super) fn new(https: Way, http: Way) -> Self {
-        Self(Arc::new(Ways { https, http, chosen: OnceCell::new() }))
+        Self(Arc::new(Ways {
+            https,
+            http,
+            chosen: OnceCell::new(),
+            turn: Mutex::default(),
+            failures: AtomicU64::default(),
+        }))
     }
 
     /// The way that the registry is spoken to; https for this once where nobody answers.
     async fn chosen(&self) -> &Remote {
-        let Ways { https, http, chosen } = &*self.0;
+        let Ways { https, http, chosen, turn, failures } = &*self.0;
         let choose = || async {
             let error = match https.probe.ping().await {
                 Err(error) if error.kind() == ErrorKind::Connect => error,
                 _ => return Ok(https.remote.clone()),
             };
-            let answer = http.probe.ping().await.map_err(|error| error.kind());
-            if let Err(kind @ (ErrorKind::Connect | ErrorKind::Timeout)) = answer {
-                return Err(kind);
+            match http.probe.ping().await {
+                Err(answer) if !is_spoken(&answer) => return Err(()),
+                _ => tracing::debug!(%error, "https is not spoken there, http is allowed and used"),
             }
-            tracing::debug!(%error, "https is not spoken there, http is allowed and used");
             Ok(http.remote.clone())
         };
-        chosen.get_or_try_init(choose).await.unwrap_or(&https.remote)
+        if let Some(chosen) = chosen.get() {
+            return chosen;
+        }
+        let before = failures.load(Ordering::Relaxed);
+        let _turn = turn.lock().await;
+        // Whoever waited for a probe that failed would only fail again.
+        if failures.load(Ordering::Relaxed) != before {
+            return &https.remote;
+        }
+        chosen.get_or_try_init(choose).await.unwrap_or_else(|()| {
+            failures.fetch_add(1, Ordering::Relaxed);
+            &https.remote
+        })
     }
 
     fn listing<T: Send + 'static>(

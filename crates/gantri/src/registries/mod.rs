@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::filter::Fallback;
-use gantri_core::{Limits, NoObserver, Observer, Registry, Result};
+use gantri_core::{Error, ErrorKind, Limits, NoObserver, Observer, Registry, Result};
 use gantri_remote::{
     Credential, Credentials, Dial, HttpVersion, PlainHttp, Proxies, Remote, RemoteBuilder, Resolve, Secret, Throttle,
     UploadSessions,
@@ -325,6 +325,12 @@ impl Settings {
         }
         remote.build()
     }
+}
+
+/// Whether somebody who speaks this has answered, if not as was hoped. A port for TLS answers http with 400, that it is one.
+pub(crate) fn is_spoken(error: &Error) -> bool {
+    let is_silent = matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout);
+    !is_silent && error.status() != Some(StatusCode::BAD_REQUEST)
 }
 
 /// What files of configuration say of the host beyond where it is.

@@ -4,16 +4,14 @@
 //! a narrower request. The cache belongs to one registry and is never shared.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gantri_core::{Error, Result};
+use gantri_core::Result;
 use gantri_spec::wire::Scope;
 
 use super::credentials::{Identity, Secret};
 use super::token::Token;
+use super::turn::Turn;
 
 /// What a token is good for.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -31,15 +29,8 @@ pub(super) struct TokenCache(Mutex<HashMap<Key, Arc<Slot>>>);
 #[derive(Debug, Default)]
 struct Slot {
     token: Mutex<Option<Token>>,
-    /// Held while an exchange is under way; how the last one failed, if it did.
-    turn: tokio::sync::Mutex<Option<Failure>>,
-    /// How many have failed.
-    failures: AtomicU64,
+    turn: Turn,
 }
-
-/// A failed exchange, for all who waited for it.
-#[derive(Clone, Debug)]
-struct Failure(Arc<Error>);
 
 impl TokenCache {
     /// More slots than this are looked through for dead ones when another is made.
@@ -66,31 +57,14 @@ impl TokenCache {
     where
         F: Future<Output = Result<Token>>,
     {
-        let slot = self.slot(key);
-        let failures = || slot.failures.load(Ordering::Relaxed);
-        let before = failures();
-        let mut failure = slot.turn.lock().await;
-        if let Some(token) = slot.fresh().filter(|token| Some(&token.value) != spent) {
-            return Ok(token);
-        }
-        // Whoever waited for a turn that failed would only fail again; whoever came after that, perhaps with something
-        // better, would not.
-        if let (true, Some(failure)) = (failures() != before, &*failure) {
-            return Err(failure.told());
-        }
-        // Until this turn is over it has not failed: dropped half-way, it leaves no verdict to the next.
-        *failure = None;
-        match exchange().await {
-            Ok(token) => {
-                slot.keep(Some(token.clone()));
-                Ok(token)
-            }
-            Err(error) => {
-                slot.keep(None);
-                slot.failures.fetch_add(1, Ordering::Relaxed);
-                Err(failure.insert(Failure(Arc::new(error))).told())
-            }
-        }
+        let slot = &*self.slot(key);
+        let kept = || slot.fresh().filter(|token| Some(&token.value) != spent);
+        let renew = || async {
+            let token = exchange().await;
+            slot.keep(token.as_ref().ok().cloned());
+            token
+        };
+        slot.turn.take(kept, renew).await
     }
 
     /// Forgets a token that the registry no longer takes, wherever it is kept.
@@ -140,46 +114,11 @@ impl Slot {
     }
 }
 
-impl Failure {
-    /// The error once more, with all that is known about it.
-    fn told(&self) -> Error {
-        let Self(error) = self;
-        let mut told =
-            Error::new(error.kind(), error.words()).with_retry(error.retry()).with_codes(error.codes().to_vec());
-        if let Some(status) = error.status() {
-            told = told.with_status(status);
-        }
-        if let Some(hint) = error.hint() {
-            told = told.with_hint(hint);
-        }
-        if error.source().is_some() {
-            told = told.with_source(Cause(Arc::clone(error)));
-        }
-        told
-    }
-}
-
-/// What is behind an error that several hold.
-#[derive(Debug)]
-struct Cause(Arc<Error>);
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.source().map_or(Ok(()), |cause| fmt::Display::fmt(cause, f))
-    }
-}
-
-impl StdError for Cause {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()?.source()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use gantri_core::ErrorKind;
+    use gantri_core::{Error, ErrorKind};
     use tokio::time::Instant;
 
     use super::*;

@@ -8,9 +8,9 @@ mod cache;
 mod credentials;
 mod demand;
 mod token;
+mod turn;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantri_core::{Error, ErrorKind, Limits, Result};
@@ -23,6 +23,7 @@ use self::cache::{Key, TokenCache};
 pub use self::credentials::{Credential, Credentials, FirstCredentials, Secret};
 use self::demand::Demand;
 use self::token::{Exchange, Token, Wish, basic, bearer};
+use self::turn::Turn;
 use crate::builder::PlainHttp;
 use crate::http::policy::{AddressClass, Supplier, literal_class};
 use crate::http::url::{Redacted, same_host_and_port};
@@ -38,9 +39,6 @@ pub(crate) struct Authorizer {
     exchange: Exchange,
     tokens: TokenCache,
     state: Mutex<State>,
-    /// Held while a credential is looked up.
-    lookup: tokio::sync::Mutex<()>,
-    failed_lookups: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +47,17 @@ struct State {
     demand: Option<Demand>,
     /// What the provider gave last, until it is refused: for the host, or for each repository that it knows apart.
     credentials: HashMap<Option<RepositoryName>, Credential>,
+    /// Who asks the provider, and who waits for that.
+    lookups: HashMap<Option<RepositoryName>, Arc<Turn>>,
+}
+
+/// What comes with a demand that was just made.
+#[derive(Debug, Default)]
+struct Question {
+    /// The scope that it names.
+    named: Scope,
+    /// Whether a credential was looked up for it already.
+    looked_up: bool,
 }
 
 /// Who asks, and the repository that this was looked up for; `None` if the whole host knows them by that.
@@ -85,8 +94,7 @@ impl Authorizer {
     ) -> Self {
         let exchange = Exchange { http, limits, supplier: Arc::clone(&supplier), user_agent };
         let (tokens, state) = (TokenCache::default(), Mutex::default());
-        let (lookup, failed_lookups) = (tokio::sync::Mutex::default(), AtomicU64::default());
-        Self { host, supplier, plain_http, credentials, exchange, tokens, state, lookup, failed_lookups }
+        Self { host, supplier, plain_http, credentials, exchange, tokens, state }
     }
 
     /// Whether the registry has asked who we are.
@@ -100,7 +108,7 @@ impl Authorizer {
     /// `Credentials` if they can't be looked up; why a token could not be had.
     pub(crate) async fn header(&self, scope: &Scope) -> Result<Option<HeaderValue>> {
         let Some(demand) = self.with(|state| state.demand.clone()) else { return Ok(None) };
-        self.authorization(&demand, scope, &Scope::default(), None).await
+        self.authorization(&demand, scope, &Question::default(), None).await
     }
 
     /// Takes in what a registry asked for after `spent` was sent, and gets what it takes.
@@ -113,9 +121,9 @@ impl Authorizer {
         scope: &Scope,
         spent: Option<&HeaderValue>,
     ) -> Result<Learned> {
-        let Some((demand, named)) = self.demand(challenges, scope).await? else { return Ok(Learned::Nothing) };
+        let Some((demand, question)) = self.demand(challenges, scope).await? else { return Ok(Learned::Nothing) };
         self.with(|state| state.demand = Some(demand.clone()));
-        self.replace(&demand, scope, &named, spent).await
+        self.replace(&demand, scope, &question, spent).await
     }
 
     /// Gets something else than `spent`, which has expired, as the registry says of it without asking anew (ECR).
@@ -124,14 +132,14 @@ impl Authorizer {
     /// As [`learn`](Self::learn).
     pub(crate) async fn renew(&self, scope: &Scope, spent: &HeaderValue) -> Result<Learned> {
         let Some(demand) = self.with(|state| state.demand.clone()) else { return Ok(Learned::Nothing) };
-        self.replace(&demand, scope, &Scope::default(), Some(spent)).await
+        self.replace(&demand, scope, &Question::default(), Some(spent)).await
     }
 
     async fn replace(
         &self,
         demand: &Demand,
         scope: &Scope,
-        named: &Scope,
+        question: &Question,
         spent: Option<&HeaderValue>,
     ) -> Result<Learned> {
         let within = self.within(scope);
@@ -142,21 +150,20 @@ impl Authorizer {
         if let Some(token) = &token {
             self.tokens.discard(token);
         }
-        let header = self.authorization(demand, scope, named, token.as_ref()).await?;
+        let header = self.authorization(demand, scope, question, token.as_ref()).await?;
         Ok(if header.is_none() || header.as_ref() == spent { Learned::Nothing } else { Learned::Something })
     }
 
-    /// What this demand is met with, other than `spent`; `None` if we have nothing to meet it. `named` is what the registry
-    /// has just asked for.
+    /// What this demand is met with, other than `spent`; `None` if we have nothing to meet it.
     async fn authorization(
         &self,
         demand: &Demand,
         scope: &Scope,
-        named: &Scope,
+        question: &Question,
         spent: Option<&Secret>,
     ) -> Result<Option<HeaderValue>> {
         let mut asker = self.asker(demand, self.within(scope)).await?;
-        let (mut rounds, mut is_new) = (1, !asker.known);
+        let (mut rounds, mut is_new) = (1, question.looked_up || !asker.known);
         loop {
             let (realm, service) = match (demand, &asker.credential) {
                 (_, Credential::Bearer(token)) => return bearer(token).map(Some),
@@ -167,7 +174,7 @@ impl Authorizer {
                 (Demand::Bearer { realm, service }, _) => (realm, service.as_deref()),
             };
             let wish = Wish { realm, service, scope, needed: None, credential: &asker.credential };
-            let error = match self.token(wish, named, asker.within.as_ref(), spent).await {
+            let error = match self.token(wish, &question.named, asker.within.as_ref(), spent).await {
                 Ok(token) => return bearer(&token.value).map(Some),
                 Err(error) => error,
             };
@@ -225,8 +232,8 @@ impl Authorizer {
         Ok(token)
     }
 
-    /// The first challenge that we can meet (G39), and the scope it names; the first of all where we can meet none.
-    async fn demand(&self, challenges: &[Challenge], scope: &Scope) -> Result<Option<(Demand, Scope)>> {
+    /// The first challenge that we can meet (G39); the first of all where we can meet none.
+    async fn demand(&self, challenges: &[Challenge], scope: &Scope) -> Result<Option<(Demand, Question)>> {
         let (mut demands, mut refused) = (Vec::new(), None);
         for challenge in challenges {
             match Demand::of(challenge, &self.supplier) {
@@ -234,21 +241,24 @@ impl Authorizer {
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
+        let (mut chosen, mut looked_up) = (None, false);
         // Nobody is looked up where there is nothing to choose.
         if demands.len() + usize::from(refused.is_some()) > 1 {
             let within = self.within(scope);
             let known = self.with(|state| state.find(within.as_ref()));
+            looked_up = known.is_none();
             let credential = match known {
                 Some(credential) => credential,
                 None => self.look_up(within.as_ref()).await?,
             };
-            if let Some(met) = demands.iter().position(|(demand, _)| demand.is_met_by(&credential)) {
-                return Ok(Some(demands.swap_remove(met)));
-            }
+            chosen = demands.iter().position(|(demand, _)| demand.is_met_by(&credential));
         }
-        match refused {
-            Some(error) => Err(error),
-            None => Ok(demands.into_iter().next()),
+        match (chosen, refused) {
+            (None, Some(error)) => Err(error),
+            (chosen, _) => {
+                let demand = demands.into_iter().nth(chosen.unwrap_or_default());
+                Ok(demand.map(|(demand, named)| (demand, Question { named, looked_up })))
+            }
         }
     }
 
@@ -303,21 +313,16 @@ impl Authorizer {
 
     /// Asks whoever provides them, for one at a time: that may take a process of its own, and serves all who wait for it.
     async fn look_up(&self, within: Option<&RepositoryName>) -> Result<Credential> {
-        let failures = || self.failed_lookups.load(Ordering::Relaxed);
-        let before = failures();
-        let turn = self.lookup.lock().await;
-        if let Some(found) = self.with(|state| state.find(within)) {
-            return Ok(found);
-        }
-        // After one that failed nobody waits for another: each may take its time to fail.
-        let _turn = (failures() == before).then_some(turn);
-        let looked_up = self.credentials.credential(&self.host, within).await;
-        let credential = looked_up.map_err(|error| {
-            self.failed_lookups.fetch_add(1, Ordering::Relaxed);
-            error.during(format_args!("credentials for {}", self.host.as_str()))
-        })?;
-        self.keep_credential(within.cloned(), credential.clone());
-        Ok(credential)
+        let turn = self.with(|state| state.turn(within));
+        let known = || self.with(|state| state.find(within));
+        let look_up = || async {
+            let looked_up = self.credentials.credential(&self.host, within).await;
+            let credential =
+                looked_up.map_err(|error| error.during(format_args!("credentials for {}", self.host.as_str())))?;
+            self.keep_credential(within.cloned(), credential.clone());
+            Ok(credential)
+        };
+        turn.take(known, look_up).await
     }
 
     /// No secret goes out in the clear, but to this machine or where the user said so (A12).
@@ -358,6 +363,13 @@ impl Authorizer {
 impl State {
     fn find(&self, within: Option<&RepositoryName>) -> Option<Credential> {
         self.credentials.get(&within.cloned()).cloned()
+    }
+
+    fn turn(&mut self, within: Option<&RepositoryName>) -> Arc<Turn> {
+        if self.lookups.len() >= MANY_REPOSITORIES {
+            self.lookups.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        Arc::clone(self.lookups.entry(within.cloned()).or_default())
     }
 }
 

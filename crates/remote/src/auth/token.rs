@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use gantri_core::error::display_untrusted;
 use gantri_core::{ByteStream, Error, ErrorKind, Limits, Result, Retry};
-use gantri_spec::wire::{ErrorBody, Scope};
+use gantri_spec::wire::Scope;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -24,7 +24,7 @@ use super::credentials::{Credential, Secret};
 use crate::http::policy::{Admitted, Purpose, Speaker, Supplier, outbound_policy};
 use crate::http::url::Redacted;
 use crate::http::{Body, Destination};
-use crate::transport::{Paced, is_passing, retry_after, said};
+use crate::transport::{Paced, Sent, is_passing, retry_after, said, said_by_the_spec};
 
 /// A token, and when it must no longer be used.
 #[derive(Clone, Debug)]
@@ -93,18 +93,21 @@ impl Exchange {
     }
 
     async fn ask(&self, wish: Wish<'_>) -> Result<Token> {
-        let Credential::IdentityToken(identity) = wish.credential else { return self.send(get(wish)?).await?.token() };
+        let sent = Sent::with(authorization(wish.credential)?.as_ref());
+        let Credential::IdentityToken(identity) = wish.credential else {
+            return self.send(get(wish)?).await?.token(&sent);
+        };
         let posted = self.send(post(wish, identity)).await?;
         match posted.status.as_u16() {
             // Servers that know only the older form: GCR's first, GitLab.
-            404 | 405 => self.send(get(wish)?).await?.token(),
+            404 | 405 => self.send(get(wish)?).await?.token(&sent),
             // Others that know only that (Artifactory, ACR in some roles), or an identity that is really refused: which of
             // the two, the older form tells. What was said first says more about why.
             400 | 401 => {
                 let got = self.send(get(wish)?).await?;
-                if got.status.is_success() { got.token() } else { posted.token() }
+                if got.status.is_success() { got.token(&sent) } else { posted.token(&sent) }
             }
-            _ => posted.token(),
+            _ => posted.token(&sent),
         }
     }
 
@@ -198,13 +201,16 @@ fn get(wish: Wish<'_>) -> Result<Form> {
     if at.url.query() == Some("") {
         at.url.set_query(None);
     }
-    let authorization = match wish.credential {
+    Ok(Form { at, method: Method::GET, authorization: authorization(wish.credential)?, body: Bytes::new() })
+}
+
+fn authorization(credential: &Credential) -> Result<Option<HeaderValue>> {
+    Ok(match credential {
         Credential::Basic { username, password } => Some(basic(username, password)?),
         // The name that docker itself gives to an identity token.
         Credential::IdentityToken(token) => Some(basic("<token>", token)?),
         Credential::Anonymous | Credential::Bearer(_) => None,
-    };
-    Ok(Form { at, method: Method::GET, authorization, body: Bytes::new() })
+    })
 }
 
 /// The OAuth2 form: everything in the body.
@@ -293,10 +299,10 @@ struct Answered {
 }
 
 impl Answered {
-    fn token(&self) -> Result<Token> {
+    fn token(&self, sent: &Sent) -> Result<Token> {
         let status = self.status;
         if !status.is_success() {
-            return Err(refusal(self));
+            return Err(refusal(self, sent));
         }
         let no_token =
             |why: &str| Error::new(ErrorKind::Protocol, format!("no token in the answer: {why}")).with_status(status);
@@ -324,13 +330,13 @@ impl Answered {
     }
 }
 
-/// The token server's own reason, in whatever form it gives it.
-fn refusal(answered: &Answered) -> Error {
+/// The token server's own reason, in whatever form it gives it, without what it was sent.
+fn refusal(answered: &Answered, sent: &Sent) -> Error {
     let Answered { status, headers, body } = answered;
-    let error = if let Some(errors) = ErrorBody::parse(body).filter(|body| !body.errors.is_empty()) {
+    let error = if let Some(errors) = said_by_the_spec(body, sent) {
         Error::from_wire(*status, Some(errors), "refused")
     } else {
-        let what = said(headers, body).map_or_else(|| "refused".to_owned(), |said| format!("refused: {said}"));
+        let what = said(headers, body, sent).map_or_else(|| "refused".to_owned(), |said| format!("refused: {said}"));
         Error::new(kind(*status), what).with_status(*status)
     };
     if !is_passing(*status) {

@@ -17,6 +17,7 @@ mod response;
 mod retry;
 mod said;
 mod sending;
+mod sent;
 mod throttle;
 mod waits;
 
@@ -40,8 +41,9 @@ pub(crate) use self::request::{Payload, Replay, Request};
 pub(crate) use self::response::{Bound, Response, Whole};
 pub(crate) use self::retry::{Attempt, backoff, is_passing, roll};
 use self::retry::{Decision, Policy, certainly_not_done, decide};
-pub(crate) use self::said::said;
+pub(crate) use self::said::{said, said_by_the_spec};
 use self::sending::Progress;
+pub(crate) use self::sent::Sent;
 pub use self::throttle::Throttle;
 use self::throttle::{Host, Lane};
 use self::waits::bounded;
@@ -149,7 +151,10 @@ impl Transport {
             request.undone = certainly_not_done(outcome.trouble());
             request.doubted |= decision != Decision::Stop && !request.undone;
             match decision {
-                Decision::Stop => return Err(self.explain(outcome, request.about(), attempt).await),
+                Decision::Stop => {
+                    let sent = Sent::with(authorization.as_ref());
+                    return Err(self.explain(outcome, request.about(), &sent, attempt).await);
+                }
                 Decision::Replace => attempt.replaced = true,
                 Decision::Again(pause) => {
                     attempt.again();
@@ -359,10 +364,10 @@ impl Transport {
         Ok(trail)
     }
 
-    async fn explain(&self, outcome: Outcome, request: About<'_>, attempt: &Attempt) -> Error {
+    async fn explain(&self, outcome: Outcome, request: About<'_>, sent: &Sent, attempt: &Attempt) -> Error {
         let error = match outcome {
             Outcome::Success(refusal) | Outcome::Challenge(_, refusal) | Outcome::Refused(refusal) => {
-                return refusal::of_status(refusal, request, &self.limits).await;
+                return refusal::of_status(refusal, request, sent, &self.limits).await;
             }
             Outcome::Unready(error)
             | Outcome::Closed(error)

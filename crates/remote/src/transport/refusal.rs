@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Limits, Retry};
-use gantri_spec::wire::ErrorBody;
 use http::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 
@@ -14,22 +13,23 @@ use super::outcome::{retry_after, text};
 use super::quota::RateLimit;
 use super::request::About;
 use super::response::is_html;
-use super::said::said;
+use super::said::{said, said_by_the_spec};
+use super::sent::Sent;
 use crate::http::url::Redacted;
 
-/// The error for an answer that refuses.
-pub(super) async fn of_status(mut response: Response, request: About<'_>, limits: &Limits) -> Error {
+/// The error for an answer that refuses what was sent with this authorization.
+pub(super) async fn of_status(mut response: Response, request: About<'_>, sent: &Sent, limits: &Limits) -> Error {
     let status = response.head.status;
     // What comes with an answer to HEAD is no part of it.
     let body = if *request.method == Method::HEAD { Bytes::new() } else { response.beginning(limits.error_body).await };
-    let errors = ErrorBody::parse(&body).filter(|body| !body.errors.is_empty());
+    let errors = said_by_the_spec(&body, sent);
     if errors.is_none() && blames_no_registry(status) && looks_like_a_page(&response, &body) {
         response.body = Box::pin(futures_util::stream::iter([Ok(body)]));
         return response.not_a_registry(request.what).await;
     }
     let what = match &errors {
         Some(_) => request.what.to_owned(),
-        None => format!("{}: {}", request.what, words(&response, &body)),
+        None => format!("{}: {}", request.what, words(&response, &body, sent)),
     };
     let error = match (status, &errors) {
         (StatusCode::NOT_FOUND, None) => Error::new(request.absent, what).with_status(status),
@@ -71,9 +71,9 @@ fn looks_like_a_page(response: &Response, body: &[u8]) -> bool {
 }
 
 /// The status in words, and what the body says beyond them.
-fn words(response: &Response, body: &[u8]) -> String {
+fn words(response: &Response, body: &[u8], sent: &Sent) -> String {
     let words = response.head.status.canonical_reason().unwrap_or("refused").to_ascii_lowercase();
-    match said(&response.head.headers, body) {
+    match said(&response.head.headers, body, sent) {
         Some(said) if !said.eq_ignore_ascii_case(&words) => format!("{words}: {said}"),
         _ => words,
     }

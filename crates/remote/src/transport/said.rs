@@ -2,6 +2,7 @@
 //! refusal amounts to is decided elsewhere, and never by these words.
 
 use gantri_core::error::display_untrusted;
+use gantri_spec::wire::ErrorBody;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
@@ -9,6 +10,7 @@ use url::Url;
 
 use super::outcome::text;
 use super::response::is_html;
+use super::sent::Sent;
 use crate::http::url::Redacted;
 
 /// How much is shown.
@@ -17,8 +19,8 @@ const SHOWN: usize = 200;
 const FIELDS: [&str; 6] = ["error", "error_description", "details", "message", "detail", "title"];
 
 /// The words of a refusal's body; `None` where there are none, or nobody would want to read them: a web page's, another
-/// document's.
-pub(crate) fn said(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+/// document's. What was sent is not among them.
+pub(crate) fn said(headers: &HeaderMap, body: &[u8], sent: &Sent) -> Option<String> {
     if text(headers, &CONTENT_TYPE).is_some_and(is_html) {
         return None;
     }
@@ -26,11 +28,21 @@ pub(crate) fn said(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     // What is a document and not a sentence may hold anything: of S3's errors, what was signed and by whom.
     let words = match body.bytes().next()? {
         b'<' => body.split_once("<Message>")?.1.split_once("</Message>")?.0.to_owned(),
-        b'{' | b'[' => words_of(&serde_json::from_str(body).ok()?, true)?,
+        b'{' | b'[' => words_of(&serde_json::from_str(body).ok()?)?,
         _ => body.to_owned(),
     };
-    let shown: String = display_untrusted(&without_secrets(&words)).chars().take(SHOWN).collect();
+    let shown: String = display_untrusted(&without_secrets(&words, sent)).chars().take(SHOWN).collect();
     (!shown.is_empty()).then_some(shown)
+}
+
+/// What is said in the spec's form, without what was sent.
+pub(crate) fn said_by_the_spec(body: &[u8], sent: &Sent) -> Option<ErrorBody> {
+    let mut body = ErrorBody::parse(body).filter(|body| !body.errors.is_empty())?;
+    for error in &mut body.errors {
+        error.message = without_secrets(&error.message, sent);
+        error.detail = error.detail.take().filter(|detail| !sent.is_in(detail.get()));
+    }
+    Some(body)
 }
 
 /// All of it, but for a character that the bound has cut.
@@ -44,19 +56,23 @@ fn as_text(body: &[u8]) -> Option<&str> {
 }
 
 /// Google's and others' stand one object deeper.
-fn words_of(document: &Value, outermost: bool) -> Option<String> {
-    let of = |field: &&str| match &document[*field] {
-        Value::String(words) => Some(words.trim().to_owned()).filter(|words| !words.is_empty()),
-        inner @ Value::Object(_) if outermost => words_of(inner, false),
-        _ => None,
-    };
-    let words: Vec<String> = FIELDS.iter().filter_map(of).collect();
+fn words_of(document: &Value) -> Option<String> {
+    joined(document, |value| if value.is_object() { joined(value, words) } else { words(value) })
+}
+
+fn joined(document: &Value, read: impl Fn(&Value) -> Option<String>) -> Option<String> {
+    let words: Vec<String> = FIELDS.iter().filter_map(|field| read(&document[*field])).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// On one line; URLs without what they keep secret, and no credential that is given back (A16).
-fn without_secrets(words: &str) -> String {
+fn words(value: &Value) -> Option<String> {
+    value.as_str().map(|words| words.trim().to_owned()).filter(|words| !words.is_empty())
+}
+
+/// On one line; URLs without what they keep secret, and no credential, ours or another's, that is given back (A16).
+fn without_secrets(words: &str, sent: &Sent) -> String {
     let mut after_scheme = false;
+    let words = sent.hidden_in(words);
     let shown = words.split_whitespace().take(SHOWN).map(|word| {
         let is_plain = word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase() || b".,;:".contains(&byte));
         let is_credential = after_scheme && !is_plain;
@@ -83,6 +99,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_quoted_from_its_beginning_and_harmless() {
+        let nothing = Sent::with(None);
         let long = "x".repeat(1_000);
         let shown = "x".repeat(SHOWN);
         let cases: [(&str, &str, Option<&str>); 22] = [
@@ -127,9 +144,12 @@ mod tests {
             if !content_type.is_empty() {
                 headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
             }
-            assert_eq!(said(&headers, body.as_bytes()).as_deref(), expected, "{content_type}: {body}");
+            assert_eq!(said(&headers, body.as_bytes(), &nothing).as_deref(), expected, "{content_type}: {body}");
         }
-        assert_eq!(said(&HeaderMap::new(), b"\x1f\x8b\x08"), None);
-        assert_eq!(said(&HeaderMap::new(), "na\u{ef}".as_bytes().split_last().unwrap().1).as_deref(), Some("na"));
+        assert_eq!(said(&HeaderMap::new(), b"\x1f\x8b\x08", &nothing), None);
+        assert_eq!(
+            said(&HeaderMap::new(), "na\u{ef}".as_bytes().split_last().unwrap().1, &nothing).as_deref(),
+            Some("na")
+        );
     }
 }

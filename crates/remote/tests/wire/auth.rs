@@ -418,13 +418,28 @@ async fn secrets_are_not_sent_in_the_clear() {
 /// A16: whatever happens, no error tells a secret.
 #[tokio::test(start_paused = true)]
 async fn errors_tell_no_secret() {
-    let replies: [fn(&Seen) -> Reply; 4] = [
+    let replies: [fn(&Seen) -> Reply; 6] = [
         |_| Reply::status(401).header("www-authenticate", "Basic realm=\"x\""),
         |seen| if is_token(seen) { Reply::ok("canary") } else { challenge("repository:a/b:pull") },
         |seen| if is_token(seen) { Reply::status(500) } else { challenge("repository:a/b:pull") },
         |seen| {
             if is_token(seen) {
                 Reply::status(302).header("location", "https://x.test/?password=canary")
+            } else {
+                challenge("repository:a/b:pull")
+            }
+        },
+        // What was sent comes back, in the spec's form and in none.
+        |seen| match seen.authorization() {
+            None => Reply::status(401).header("www-authenticate", "Basic realm=\"x\""),
+            Some(sent) => Reply::status(403).body(format!(
+                r#"{{"errors":[{{"code":"DENIED","message":"no {sent} me:canary","detail":"{sent} canary"}}]}}"#
+            )),
+        },
+        |seen| {
+            if is_token(seen) {
+                let sent = seen.authorization().unwrap_or_default();
+                Reply::status(403).body(format!("no such token: canary, {sent}"))
             } else {
                 challenge("repository:a/b:pull")
             }

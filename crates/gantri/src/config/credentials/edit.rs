@@ -59,8 +59,8 @@ pub(super) fn with(path: &Path, text: Option<&[u8]>, host: &Host, key: &str, ent
     let mut file = read(path, text)?;
     let mut auths = file.auths(path)?;
     let entry = RawValue::from_string(entry.to_owned()).map_err(unwritten)?;
-    let at = auths.0.iter().position(|(key, _)| is_of(key, host));
-    auths.0.retain(|(key, _)| !is_of(key, host));
+    let at = auths.0.iter().position(|(key, _)| is_for(key, host, None));
+    auths.0.retain(|(key, _)| !is_for(key, host, None));
     // It stands where the one before it stood.
     let at = at.unwrap_or(auths.0.len()).min(auths.0.len());
     auths.0.insert(at, (key.to_owned(), entry));
@@ -81,7 +81,7 @@ pub(super) fn without(
     let mut file = read(path, text)?;
     let mut auths = file.auths(path)?;
     let before = auths.0.len();
-    auths.0.retain(|(key, _)| !Key::parse(key).is_some_and(|key| key.is_for(host, repositories)));
+    auths.0.retain(|(key, _)| !is_for(key, host, repositories));
     if auths.0.len() == before {
         return Ok(None);
     }
@@ -89,8 +89,8 @@ pub(super) fn without(
     file.text(0).map(Some)
 }
 
-fn is_of(key: &str, host: &Host) -> bool {
-    Key::parse(key).is_some_and(|key| key.covers_all_of(host))
+fn is_for(key: &str, host: &Host, repositories: Option<&RepositoryName>) -> bool {
+    Key::parse(key).is_some_and(|key| key.is_for(host, repositories))
 }
 
 fn read(path: &Path, text: Option<&[u8]>) -> Result<Object> {

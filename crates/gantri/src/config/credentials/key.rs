@@ -69,11 +69,6 @@ impl Key {
         if self.path.is_none() { Some(self.host) } else { None }
     }
 
-    /// Whether this is a key for the host as a whole.
-    pub(super) fn covers_all_of(&self, host: &Host) -> bool {
-        self.host == *host && self.path.is_none()
-    }
-
     /// Whether this is a key for exactly these repositories, or for the host as a whole.
     pub(super) fn is_for(&self, host: &Host, path: Option<&RepositoryName>) -> bool {
         self.host == *host && self.path.as_ref() == path

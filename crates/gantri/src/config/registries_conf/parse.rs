@@ -5,10 +5,11 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use gantri_core::Result;
+use gantri_core::error::display_place;
 use gantri_spec::{Host, RepositoryName};
 
 use super::{CREDENTIAL_HELPERS, Location, Mirror, Prefix, Pulls, RegistriesConf, ShortNames, Table};
-use crate::config::document::{Fields, Source, Told, shown};
+use crate::config::document::{Fields, Source, Told};
 
 const ROOT: &[&str] = &[
     "registry",
@@ -153,7 +154,7 @@ fn flag(fields: &Fields<'_>, key: &str) -> Result<Told<bool>> {
 fn place(fields: &Fields<'_>, key: &str, text: &Told<&str>) -> Result<Location> {
     let said = text.said.clone().unwrap_or_else(|| fields.said().clone());
     let wrong = |what: &dyn std::fmt::Display, hint: &str| {
-        fields.wrong(key, &said, format_args!("{:?}: {what}", shown(text.value)), hint)
+        fields.wrong(key, &said, format_args!("\"{}\": {what}", display_place(text.value)), hint)
     };
     if text.value.contains("://") {
         return Err(wrong(&"a scheme has no place here", "write HOST[:PORT][/PATH]; insecure = true allows http"));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use gantri::remote::{Connection, Dial, Resolve};
-use gantri::{Client, ExaminedStep, Limits, Location};
+use gantri::{Client, Credential, ExaminedStep, Limits, Location};
 use test_support::fault::{Certificates, FaultProxy};
 use test_support::{Image, Reply, ScriptedServer};
 
@@ -54,7 +54,11 @@ impl Dial for Road {
 
 /// Whoever is allowed http at the name, on this road.
 fn client(road: &Road) -> (TempDir, Client) {
-    let dir = dir(&[("registries.conf", "[[registry]]\nlocation = \"registry.test\"\ninsecure = true\n")]);
+    client_of(road, "[[registry]]\nlocation = \"registry.test\"\ninsecure = true\n")
+}
+
+fn client_of(road: &Road, registries_conf: &str) -> (TempDir, Client) {
+    let dir = dir(&[("registries.conf", registries_conf)]);
     let mut limits = Limits::default();
     limits.request_tries = 1;
     let client = Client::builder()
@@ -136,4 +140,57 @@ async fn http_is_spoken_where_only_http_is() {
     }
     let asked: Vec<String> = server.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(asked, ["/v2/", "/v2/app/manifests/v1", "/v2/app/manifests/v2"]);
+}
+
+/// A13: a port for TLS answers http too, that it is one. That is no word for http, and not what is wrong.
+#[tokio::test]
+async fn a_port_for_tls_is_not_spoken_to_without_it() {
+    let (server, road) = (registry(), Road::default());
+    let (_dir, client) = client(&road);
+    let reference = reference("registry.test/app:v1");
+    let image = Location::from(reference.clone());
+    let unable = ScriptedServer::start(|_| Reply::new(400));
+    road.leads(&[(443, unable.address()), (80, unable.address())]);
+    assert_eq!(client.manifest(&image).await.unwrap_err().kind(), ErrorKind::Connect);
+    let mut stop = Configuration::default().target(&reference).unwrap();
+    stop.endpoint.scheme.value = Scheme::Either;
+    let steps = client.examine(&stop, &reference).await;
+    let last = steps.last().unwrap();
+    assert!(last.step == ExaminedStep::Tls && last.outcome.is_err(), "{steps:?}");
+    let secure = FaultProxy::before(server.address()).tls(Arc::new(Certificates::new(&[NAME]))).start();
+    road.leads(&[(443, secure.address()), (80, secure.address())]);
+    client.manifest(&image).await.unwrap();
+}
+
+/// Many who come while nobody is there find that out together, and not one after the other.
+#[tokio::test]
+async fn a_probe_that_finds_nobody_serves_all_who_waited() {
+    let road = Road::default();
+    let (_dir, client) = client(&road);
+    let unable = ScriptedServer::start(|_| Reply::new(400));
+    road.leads(&[(80, unable.address())]);
+    let image: Location = format!("{NAME}/app:v1").parse().unwrap();
+    let answers = futures_util::future::join_all((0..8).map(|_| client.manifest(&image))).await;
+    assert!(answers.iter().all(Result::is_err));
+    assert_eq!(unable.requests().len(), 1);
+}
+
+/// A13: a host that stands in for another may be one whose certificate is not looked at; the other is not.
+#[tokio::test]
+async fn a_password_is_not_tried_by_leave_of_another_host() {
+    let server = ScriptedServer::start(|request| match request.header("authorization") {
+        Some(_) => Reply::ok("{}"),
+        None => Reply::new(401).header("www-authenticate", "Basic realm=\"x\""),
+    });
+    let secure = FaultProxy::before(server.address()).tls(Arc::new(Certificates::new(&[NAME]))).start();
+    for (location, is_tried) in [("registry.test", true), ("mirror.test", false)] {
+        let conf = format!("[[registry]]\nprefix = \"registry.test\"\nlocation = \"{location}\"\ninsecure = true\n");
+        let road = Road::default();
+        let (_dir, client) = client_of(&road, &conf);
+        road.leads(&[(443, secure.address())]);
+        let checked = client.login_check(&NAME.parse().unwrap(), Credential::basic("me", "typed")).await;
+        assert_eq!(checked.is_ok(), is_tried, "{checked:?}");
+    }
+    let told = server.requests().iter().filter(|request| request.header("authorization").is_some()).count();
+    assert_eq!(told, 1);
 }
