@@ -12,13 +12,15 @@ use crate::failure::Failure;
 
 /// Time that the answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// What the library advises, which knows no command to do it by.
+const LOG_IN: &str = "log in, or check the credentials for this registry";
 /// Names that are shown.
 const SHOWN: usize = 12;
 
 /// Adds the tags that there are to an unknown tag, and the repositories that there are to an unknown repository.
 pub(crate) async fn told(client: &Client, asked: &Location, error: Error) -> Failure {
     let hint = match error.kind() {
-        ErrorKind::Unauthorized => login(asked),
+        ErrorKind::Unauthorized if error.hint().is_none_or(|hint| hint == LOG_IN) => login(asked),
         _ if error.hint().is_some() => None,
         ErrorKind::ManifestUnknown if asked.digest().is_none() => tags_or_repositories(client, asked).await,
         ErrorKind::RepositoryUnknown => repositories(client, asked).await,

@@ -162,7 +162,11 @@ pub(crate) fn log_to_stderr(verbose: u8) {
 /// An image anywhere.
 pub(crate) fn location(text: &str) -> Result<Location, Failure> {
     if is_registry_alone(text) {
-        return Err(usage(format!("{text:?}: it looks like a registry; a name is missing: HOST/NAME")));
+        let what = format!("{text:?}: it looks like a registry; a name is missing: HOST/NAME");
+        let hint = format!(
+            "docker.io/library/{text} if an image of Docker Hub is meant; what an alias stands for is named in full"
+        );
+        return Err(Failure::Usage(Error::new(ErrorKind::NameInvalid, what).with_hint(hint)));
     }
     text.parse().map_err(|error: Error| Failure::Usage(if is_path(text) { in_a_layout(error, text) } else { error }))
 }

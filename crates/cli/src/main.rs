@@ -26,6 +26,9 @@ use crate::args::{Cli, Command};
 use crate::failure::Failure;
 use crate::signal::Interrupt;
 
+/// The stack of the command's own thread, in bytes: what a main thread has. Others have a quarter of it, and the futures of a
+/// command, one in the other, are large where nothing optimises them.
+const STACK: usize = 8 << 20;
 /// Time that work on other threads may take to notice that it is no longer wanted.
 const WIND_DOWN: Duration = Duration::from_secs(2);
 /// Time that a command may take to let go of what it does: a tree that was half unpacked is removed. One that waits for the
@@ -58,11 +61,16 @@ async fn run(cli: Cli, work: Handle) -> (ExitCode, Duration) {
     };
     if let Command::Serve(args) = cli.command {
         // A server that is told to stop has done what it was asked.
-        let (_cancel, mut job) = start(work, || commands::serve::run(args, interrupt));
-        return (job.ended().await, WIND_DOWN);
+        return match start(work, || commands::serve::run(args, interrupt)) {
+            Ok((_cancel, mut job)) => (job.ended().await, WIND_DOWN),
+            Err(failure) => (end(&failure), WIND_DOWN),
+        };
     }
     let what = cli.command.to_string();
-    let (cancel, mut job) = start(work, || commands::run(cli));
+    let (cancel, mut job) = match start(work, || commands::run(cli)) {
+        Ok(started) => started,
+        Err(failure) => return (end(&failure), WIND_DOWN),
+    };
     let cause = tokio::select! {
         code = job.ended() => return (code, WIND_DOWN),
         cause = interrupt.cause() => cause,
@@ -85,14 +93,17 @@ struct Job {
 
 /// Starts a command, which goes on until it has ended or what is given here is dropped. Dropping its future is what cleans up
 /// after it.
+///
+/// # Errors
+/// `Io` if the system has no thread left for it.
 fn start<F: Future<Output = Result<(), Failure>>>(
     work: Handle,
     command: impl FnOnce() -> F + Send + 'static,
-) -> (oneshot::Sender<()>, Job) {
+) -> Result<(oneshot::Sender<()>, Job), Failure> {
     let (cancel, cancelled) = oneshot::channel();
     let (drops, dropped) = oneshot::channel();
     let (ends, result) = oneshot::channel();
-    thread::spawn(move || {
+    let run = move || {
         let ended = work.block_on(async {
             tokio::select! {
                 result = command() => Some(result),
@@ -105,8 +116,10 @@ fn start<F: Future<Output = Result<(), Failure>>>(
             Some(result) => drop(ends.send(result)),
             None => work.block_on(context::cancel_left_uploads()),
         }
-    });
-    (cancel, Job { dropped, result })
+    };
+    let started = thread::Builder::new().stack_size(STACK).spawn(run);
+    started.map_err(|error| gantri::Error::io("start a thread for the command", error))?;
+    Ok((cancel, Job { dropped, result }))
 }
 
 impl Job {
@@ -138,6 +151,7 @@ fn end(failure: &Failure) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
     use std::sync::mpsc;
 
     use super::*;
@@ -153,15 +167,36 @@ mod tests {
             let _ = begins.send(());
             let _ = waits.recv();
             Ok(())
-        });
+        })
+        .unwrap();
         begun.recv().unwrap();
         drop(cancel);
         assert!(matches!(watch.block_on(blocked.let_go(Duration::ZERO)), (None, Duration::ZERO)));
         drop(release);
-        let (cancel, mut waiting) = start(work.handle().clone(), std::future::pending);
+        let (cancel, mut waiting) = start(work.handle().clone(), std::future::pending).unwrap();
         drop(cancel);
         assert!(matches!(watch.block_on(waiting.let_go(LETTING_GO)), (None, WIND_DOWN)));
-        let (_cancel, mut done) = start(work.handle().clone(), || async { Ok(()) });
+        let (_cancel, mut done) = start(work.handle().clone(), || async { Ok(()) }).unwrap();
         assert!(matches!(watch.block_on(done.let_go(LETTING_GO)), (Some(Ok(())), WIND_DOWN)));
+    }
+
+    /// Goes down until its frames reach so far from `top`.
+    fn reach_down(top: usize, bytes: usize) -> usize {
+        let frame = black_box([1_u8; 1024]);
+        if top.abs_diff(frame.as_ptr().addr()) >= bytes { 0 } else { reach_down(top, bytes) + usize::from(frame[0]) }
+    }
+
+    /// A thread that nobody asks for more has 2 MiB, and ends the process where it needs more.
+    #[test]
+    fn a_command_has_the_stack_of_a_main_thread() {
+        let work = Builder::new_multi_thread().enable_all().build().unwrap();
+        let (tell, told) = mpsc::channel();
+        let (_cancel, _job) = start(work.handle().clone(), || async move {
+            let top = 0_u8;
+            let _ = tell.send(reach_down((&raw const top).addr(), STACK - (1 << 20)));
+            Ok(())
+        })
+        .unwrap();
+        assert!(told.recv().unwrap() > 0);
     }
 }

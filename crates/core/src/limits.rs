@@ -136,14 +136,15 @@ impl Limits {
     ///
     /// # Errors
     /// `Config` with the field that is too small: `request_tries`, `connect`, `first_byte`, `idle`, `slow_window`,
-    /// `concurrent_requests`, `connections`, `concurrent_layers` and `chunk` must not be zero, `zstd_window` is at least
-    /// 1 KiB.
+    /// `credential_helper`, `concurrent_requests`, `connections`, `concurrent_layers` and `chunk` must not be zero,
+    /// `zstd_window` is at least 1 KiB.
     pub fn check(&self) -> Result<()> {
         let times = [
             ("connect", self.connect),
             ("first_byte", self.first_byte),
             ("idle", self.idle),
             ("slow_window", self.slow_window),
+            ("credential_helper", self.credential_helper),
         ];
         let numbers = [
             ("request_tries", u64::from(self.request_tries), 1),
@@ -228,12 +229,13 @@ mod tests {
     #[test]
     fn a_bound_that_cannot_be_kept_is_named() {
         type Set = fn(&mut Limits);
-        let cases: [(&str, Set); 11] = [
+        let cases: [(&str, Set); 12] = [
             ("request_tries = 0", |limits| limits.request_tries = 0),
             ("connect = 0", |limits| limits.connect = Duration::ZERO),
             ("first_byte = 0", |limits| limits.first_byte = Duration::ZERO),
             ("idle = 0", |limits| limits.idle = Duration::ZERO),
             ("slow_window = 0", |limits| limits.slow_window = Duration::ZERO),
+            ("credential_helper = 0", |limits| limits.credential_helper = Duration::ZERO),
             ("concurrent_requests = 0", |limits| limits.concurrent_requests = 0),
             ("connections = 0", |limits| limits.connections = 0),
             ("concurrent_layers = 0", |limits| limits.concurrent_layers = 0),

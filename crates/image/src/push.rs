@@ -101,7 +101,8 @@ impl Default for PushOptions {
 /// # Cancel safety
 /// Blobs that were sent stay; the manifest is there with all its content, or not at all.
 pub async fn push(image: Image, target: &Place, tags: &[Tag], options: &PushOptions) -> Result<PutManifest> {
-    let transfers = Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write)?;
+    options.limits.check()?;
+    let transfers = Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write);
     put(&transfers, image, target, tags).await
 }
 
@@ -114,7 +115,8 @@ pub async fn push(image: Image, target: &Place, tags: &[Tag], options: &PushOpti
 /// # Cancel safety
 /// As [`push`], image by image.
 pub async fn push_all(items: Vec<PushItem>, options: &PushOptions) -> Result<Vec<PutManifest>> {
-    let transfers = &Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write)?;
+    options.limits.check()?;
+    let transfers = &Transfers::new(options.limits.clone(), Arc::clone(&options.observer), Mode::Write);
     let puts = items.into_iter().map(async |PushItem { image, target, tags }| {
         put(transfers, image, &target, &tags).await.map_err(|error| error.during(format_args!("push {target}")))
     });

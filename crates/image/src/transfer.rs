@@ -54,10 +54,10 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    pub(crate) fn new(limits: Limits, observer: Arc<dyn Observer>, mode: Mode) -> Result<Self> {
-        limits.check()?;
+    /// The limits are those of a job that has checked them.
+    pub(crate) fn new(limits: Limits, observer: Arc<dyn Observer>, mode: Mode) -> Self {
         let turns = Semaphore::new(limits.concurrent_layers.min(Semaphore::MAX_PERMITS));
-        Ok(Self { limits, observer, mode, turns, arrived: Flights::default(), first: Flights::default() })
+        Self { limits, observer, mode, turns, arrived: Flights::default(), first: Flights::default() }
     }
 
     pub(crate) fn observer(&self) -> &dyn Observer {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gantri_core::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::stored::Stored;
@@ -50,19 +50,21 @@ impl Dir {
     pub(crate) fn open_archive(path: &Path) -> Result<Opened> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed("open", path, errno))?;
-        let no_file = |error: Error| match error.hint() {
-            Some(_) => error.with_hint("an archive is one file; an image layout in a directory is oci:DIR"),
-            None => error,
-        };
-        regular(fd, path.to_owned()).map_err(no_file)
+        let stat = look_at(&fd, path)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(opened(fd, path.to_owned(), &stat)),
+            FileType::Directory => {
+                Err(not_regular(path).with_hint("an archive is one file; an image layout in a directory is oci:DIR"))
+            }
+            _ => Err(not_regular(path).with_hint("an archive is read from a file, not from a pipe or a device")),
+        }
     }
 
     /// The directory that the user named, made with its parents and put on disk if it is not there.
     pub(crate) fn make_root(path: &Path) -> Result<Self> {
         let missing = path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
         let parents: Vec<&Path> = missing.filter_map(Path::parent).collect();
-        let hint = "choose a directory that is an image layout, is empty or does not exist yet";
-        fs::create_dir_all(path).map_err(|error| io_error("create", path, error).with_hint(hint))?;
+        fs::create_dir_all(path).map_err(|error| uncreated(path, error))?;
         for parent in parents {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             if let Some(parent) = Self::open_root(parent)? {
@@ -81,7 +83,7 @@ impl Dir {
         match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd: Arc::new(fd), path: self.path_of(name).into() })),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP | Errno::NOTDIR) => Err(refused(&self.path_of(name), "not a directory")),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(refused(unlike(&self.path_of(name), "not a directory"))),
             Err(errno) => Err(self.failed("open", name, errno)),
         }
     }
@@ -175,6 +177,22 @@ impl Dir {
         }
     }
 
+    /// The permissions of the regular file that has this name, if there is one.
+    pub(crate) fn permissions_of(&self, name: &str) -> Result<Option<Mode>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) if FileType::from_raw_mode(there.st_mode).is_file() => {
+                Ok(Some(Mode::from_raw_mode(there.st_mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO)))
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.failed("look at", name, errno)),
+        }
+    }
+
+    /// Gives a file in here these permissions.
+    pub(crate) fn permit(&self, name: &str, file: &File, permissions: Mode) -> Result<()> {
+        rustix::fs::fchmod(file, permissions).map_err(|errno| self.failed("set the mode of", name, errno))
+    }
+
     /// Whether `file`, or directory, is what `name` names at this moment.
     pub(crate) fn is_at(&self, file: &impl AsFd, name: &str) -> Result<bool> {
         let own = rustix::fs::fstat(file).map_err(|errno| self.failed("look at", name, errno))?;
@@ -231,10 +249,14 @@ impl Dir {
         let fd = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(refused(&path, "not a regular file")),
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(refused(not_regular(&path))),
             Err(errno) => return Err(failed("open", &path, errno)),
         };
-        regular(fd, path).map(Some)
+        let stat = look_at(&fd, &path)?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Err(refused(not_regular(&path)));
+        }
+        Ok(Some(opened(fd, path, &stat)))
     }
 
     fn list(&self, wanted: impl Fn(FileType) -> bool) -> Result<Vec<String>> {
@@ -282,13 +304,13 @@ impl Opened {
     }
 }
 
-/// What was opened, if it is a file.
-fn regular(fd: OwnedFd, path: PathBuf) -> Result<Opened> {
-    let stat = rustix::fs::fstat(&fd).map_err(|errno| failed("look at", &path, errno))?;
-    if !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return Err(refused(&path, "not a regular file"));
-    }
-    Ok(Opened { file: Arc::new(File::from(fd)), size: u64::try_from(stat.st_size).unwrap_or(0), path })
+fn look_at(fd: &OwnedFd, path: &Path) -> Result<Stat> {
+    rustix::fs::fstat(fd).map_err(|errno| failed("look at", path, errno))
+}
+
+/// A regular file.
+fn opened(fd: OwnedFd, path: PathBuf, stat: &Stat) -> Opened {
+    Opened { file: Arc::new(File::from(fd)), size: u64::try_from(stat.st_size).unwrap_or(0), path }
 }
 
 /// A failure of the file system: what was being done to which path (S2).
@@ -308,7 +330,25 @@ fn failed(action: &str, path: &Path, errno: Errno) -> Error {
     io_error(action, path, errno.into())
 }
 
-fn refused(path: &Path, why: &str) -> Error {
+/// Another directory helps only where something else is in the way of this one.
+fn uncreated(path: &Path, error: io::Error) -> Error {
+    let is_in_the_way = matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory);
+    let error = io_error("create", path, error);
+    if is_in_the_way {
+        return error.with_hint("choose a directory that is an image layout, is empty or does not exist yet");
+    }
+    error
+}
+
+fn refused(error: Error) -> Error {
+    error.with_hint("links and special files inside an image layout are never followed")
+}
+
+fn not_regular(path: &Path) -> Error {
+    unlike(path, "not a regular file")
+}
+
+/// What was opened is not what was wanted.
+fn unlike(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Io, format!("open {}: refused, {why}", path.display()))
-        .with_hint("links and special files inside an image layout are never followed")
 }

@@ -1,8 +1,11 @@
 //! Which files of the ecosystem say how registries are spoken to.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::parser::ValueSource;
+use clap::{Arg, Args};
 use gantri::config::Configuration;
 use gantri::{Error, ErrorKind, Result};
 
@@ -13,11 +16,11 @@ pub(crate) struct ConfigurationArgs {
     #[arg(long, global = true, value_name = "FILE")]
     registries_conf: Option<PathBuf>,
     /// Read containerd's hosts.toml files below this directory, DIR/HOST/hosts.toml
-    #[arg(long, global = true, value_name = "DIR", env = "GANTRI_HOSTS_DIR")]
-    hosts_dir: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "DIR", env = "GANTRI_HOSTS_DIR", value_parser = NamedDirParser)]
+    hosts_dir: Option<NamedDir>,
     /// Read certificates below this directory, DIR/HOST/*.{crt,cert,key}, and below no other
-    #[arg(long, global = true, value_name = "DIR", env = "GANTRI_CERT_DIR")]
-    cert_dir: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "DIR", env = "GANTRI_CERT_DIR", value_parser = NamedDirParser)]
+    cert_dir: Option<NamedDir>,
     /// Read none of registries.conf (nor its credential-helpers), hosts.toml and certs.d but what is named
     #[arg(long, global = true)]
     no_config: bool,
@@ -35,20 +38,61 @@ impl ConfigurationArgs {
             configuration = configuration.registries_conf(file);
         }
         if let Some(dir) = &self.hosts_dir {
-            configuration = configuration.hosts_dir(there("--hosts-dir", dir)?);
+            configuration = configuration.hosts_dir(dir.there()?);
         }
         if let Some(dir) = &self.cert_dir {
-            configuration = configuration.cert_dir(there("--cert-dir", dir)?);
+            configuration = configuration.cert_dir(dir.there()?);
         }
         Ok(configuration)
     }
 }
 
-/// What somebody has named has to be there: without it, hosts would be spoken to otherwise than he thinks.
-fn there<'a>(option: &str, dir: &'a Path) -> Result<&'a Path> {
-    if dir.is_dir() {
-        return Ok(dir);
+/// A directory, and the option or the variable that names it.
+#[derive(Clone, Debug)]
+struct NamedDir {
+    by: String,
+    dir: PathBuf,
+}
+
+impl NamedDir {
+    /// What somebody has named has to be there: without it, hosts would be spoken to otherwise than he thinks.
+    fn there(&self) -> Result<&Path> {
+        let Self { by, dir } = self;
+        if dir.is_dir() {
+            return Ok(dir);
+        }
+        let what = if dir.exists() { "not a directory" } else { "no such directory" };
+        Err(Error::new(ErrorKind::Config, format!("{by} {}: {what}", dir.display())))
     }
-    let what = if dir.exists() { "not a directory" } else { "no such directory" };
-    Err(Error::new(ErrorKind::Config, format!("{option} {}: {what}", dir.display())))
+}
+
+/// Tells the option from the variable that stands in for it.
+#[derive(Clone, Copy, Debug)]
+struct NamedDirParser;
+
+impl TypedValueParser for NamedDirParser {
+    type Value = NamedDir;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<NamedDir, clap::Error> {
+        self.parse_ref_(command, argument, value, ValueSource::CommandLine)
+    }
+
+    fn parse_ref_(
+        &self,
+        command: &clap::Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+        source: ValueSource,
+    ) -> Result<NamedDir, clap::Error> {
+        let dir = PathBufValueParser::new().parse_ref(command, argument, value)?;
+        let variable = argument.and_then(Arg::get_env).filter(|_| source == ValueSource::EnvVariable);
+        let option = || argument.and_then(Arg::get_long).map(|long| format!("--{long}"));
+        let by = variable.map(|name| name.to_string_lossy().into_owned()).or_else(option);
+        Ok(NamedDir { by: by.unwrap_or_default(), dir })
+    }
 }

@@ -36,12 +36,7 @@ pub(crate) async fn login(global: &Global, host: &str) -> Result<(), Failure> {
 
 /// Forgets what there is for the registry, or for some repositories of it.
 pub(crate) async fn logout(global: &Global, typed: &str) -> Result<(), Failure> {
-    let (host, path) = match typed.trim_end_matches('/').split_once('/') {
-        Some((host, path)) if !typed.contains('@') => {
-            (parse(host)?, Some(path.parse().map_err(|error: InvalidRepositoryName| usage(error.to_string()))?))
-        }
-        _ => (parse(typed.trim_end_matches('/'))?, None),
-    };
+    let (host, path) = named(typed)?;
     let context = Context::new(global, Settings::default())?;
     let during = |error: Error| error.during(format_args!("logout {host}"));
     let removed = match &path {
@@ -59,6 +54,22 @@ pub(crate) async fn logout(global: &Global, typed: &str) -> Result<(), Failure> 
         _ => format!("logged out of {of}: {}", removed.join(", ")),
     };
     Ok(context.output.value(&text, &json!({ "registry": of, "removed": removed })).await?)
+}
+
+/// The registry, and the repositories of it that are meant; none if it is all of it. The root of an API behind a host says no
+/// more than the host: so files are keyed, docker's for its hub among them.
+fn named(typed: &str) -> Result<(Host, Option<RepositoryName>), Failure> {
+    if typed.contains('@') || typed.contains("://") {
+        return Ok((parse(typed.trim_end_matches('/'))?, None));
+    }
+    match typed.split_once('/') {
+        Some((host, path)) if !matches!(path, "" | "v1/" | "v2/") => {
+            let path = path.trim_end_matches('/').parse();
+            Ok((parse(host)?, Some(path.map_err(|error: InvalidRepositoryName| usage(error.to_string()))?)))
+        }
+        Some((host, _)) => Ok((parse(host)?, None)),
+        None => Ok((parse(typed)?, None)),
+    }
 }
 
 /// What still says who to be where one has logged out.

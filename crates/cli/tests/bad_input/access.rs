@@ -55,6 +55,25 @@ fn a_token_server_that_refuses_is_named() {
     );
 }
 
+/// Who is to wait is told that, and not to log in.
+#[test]
+fn a_token_server_that_asks_to_wait_is_not_logged_in_to() {
+    let server = ScriptedServer::start(|request| {
+        let host = request.header("host").unwrap_or_default();
+        if request.target.starts_with("/token") {
+            return Reply::new(499).header("retry-after", "3600");
+        }
+        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"x\"");
+        refusal(401, "UNAUTHORIZED", "authentication required").header("www-authenticate", challenge)
+    });
+    refused(
+        &scene(),
+        &server,
+        "token from http://HOST/token for repository:app:pull: refused (499)",
+        "the token server asks to wait 3600 seconds",
+    );
+}
+
 #[test]
 fn a_registry_that_denies_says_so() {
     let server = ScriptedServer::start(|_| refusal(403, "DENIED", "requested access to the resource is denied"));

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use rustix::fs::{CWD, Mode, mkfifoat};
-use test_support::{Reply, Scene, ScriptedServer};
+use test_support::{Reply, Running, Scene, ScriptedServer};
 
 use crate::{image, scene};
 
@@ -78,6 +78,20 @@ fn what_is_named_on_the_command_line_has_to_be_there() {
     }
 }
 
+/// Who set the variable does not look for an option that he never gave.
+#[test]
+fn a_directory_that_a_variable_names_has_to_be_there_and_is_told_by_the_variable() {
+    let scene = scene();
+    for (variable, option) in [("GANTRI_HOSTS_DIR", "--hosts-dir"), ("GANTRI_CERT_DIR", "--cert-dir")] {
+        for (given, by) in [(vec![], format!("{variable} unset")), (vec![option, "nosuch"], format!("{option} nosuch"))]
+        {
+            let mut command = scene.command([given, vec!["explain", "ex.test/a"]].concat());
+            let ran = Running::start(command.env(variable, "unset")).end();
+            scene.refusal(&ran).is(1, &format!("{by}: no such directory"), "");
+        }
+    }
+}
+
 fn pull_refused(scene: &Scene, target: &str, error: &str, hint: &str) {
     let server = image().serve(|_, _| None);
     let reference = format!("{}/app:v1", server.host());
@@ -97,9 +111,17 @@ fn what_is_in_the_way_of_an_archive_is_told_with_what_would_do() {
         "manifest oci-archive:dir: open dir: refused, not a regular file",
         "an archive is one file; an image layout in a directory is oci:DIR",
     );
+    pipe(&scene.path("pipe"));
+    for file in ["pipe", "/dev/null"] {
+        scene.refuses(["digest", &format!("oci-archive:{file}")]).is(
+            1,
+            &format!("manifest oci-archive:{file}: open {file}: refused, not a regular file"),
+            "an archive is read from a file, not from a pipe or a device",
+        );
+    }
 }
 
-/// As `mktemp` leaves it behind.
+/// As `mktemp` leaves it behind, for nobody else to read; so it stays.
 #[test]
 fn an_empty_file_becomes_an_archive() {
     let (scene, image) = (scene(), image());
@@ -112,6 +134,7 @@ fn an_empty_file_becomes_an_archive() {
         let ran = scene.run(["pull", &reference, target]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
         assert_eq!(scene.run(["digest", target]).stdout, ran.stdout);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{target}");
     }
 }
 
@@ -123,6 +146,6 @@ fn an_image_is_not_fetched_as_files() {
     scene.refuses(["fetch", &format!("{}/app:v1", server.host()), "files"]).is(
         1,
         "fetch HOST/app:v1: manifest D1: its layers have no file names",
-        "an image is unpacked, not fetched: use unpack",
+        "an image is unpacked, not fetched: `gantri unpack`",
     );
 }

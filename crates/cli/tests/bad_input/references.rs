@@ -146,9 +146,13 @@ fn a_user_and_a_password_in_a_reference_are_refused_and_not_shown() {
 
 #[test]
 fn a_registry_without_a_name_is_no_image_of_the_hub() {
-    for registry in ["127.0.0.1:36049", "localhost:5000", "registry.example:443"] {
+    for registry in ["127.0.0.1:36049", "localhost:5000", "registry.example:443", "node.js:18"] {
         let error = format!("{registry:?}: it looks like a registry; a name is missing: HOST/NAME");
-        usage(&["digest", registry], &error.replace("127.0.0.1:36049", "HOST"), "");
+        let hint = format!(
+            "docker.io/library/{registry} if an image of Docker Hub is meant; what an alias stands for is named in full"
+        );
+        let masked = |text: &str| text.replace("127.0.0.1:36049", "HOST");
+        usage(&["digest", registry], &masked(&error), &masked(&hint));
     }
 }
 

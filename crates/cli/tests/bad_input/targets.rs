@@ -87,6 +87,22 @@ fn a_layout_that_is_a_file_is_refused() {
     );
 }
 
+/// Another directory is the way out only where something is in the way of this one.
+#[test]
+fn a_layout_that_can_t_be_made_is_told_with_what_the_system_says() {
+    let server = image().serve(|_, _| None);
+    let long = "x".repeat(256);
+    let error = format!("create {long}: File name too long (os error 36)");
+    pull_refused(&server, &format!("oci:{long}"), |_| (), &error, "");
+    pull_refused(
+        &server,
+        "oci:file/below",
+        |scene| fs::write(scene.path("file"), "x").unwrap(),
+        "create file/below: Not a directory (os error 20)",
+        "choose a directory that is an image layout, is empty or does not exist yet",
+    );
+}
+
 #[test]
 fn a_directory_with_something_else_in_it_does_not_become_a_layout() {
     let server = image().serve(|_, _| None);

@@ -73,6 +73,29 @@ fn who_logs_in_is_known_until_he_logs_out() {
     assert_eq!(scene.run(tags).code, Some(4));
 }
 
+/// Docker's hub by all its names, its own key among them; a host with a scheme is none, as it is none to log in to.
+#[test]
+fn a_host_to_log_out_of_is_named_as_files_name_it() {
+    let scene = scene();
+    let file = scene.home("auth.json");
+    let place = ["--auth-file", file.to_str().unwrap()];
+    let key = "https://index.docker.io/v1/";
+    for typed in ["docker.io", "docker.io/", "index.docker.io", "index.docker.io/v1/", "registry-1.docker.io/v2/"] {
+        fs::write(&file, format!("{{\"auths\":{{\"{key}\":{{\"auth\":\"YTpi\"}}}}}}")).unwrap();
+        let ran = scene.run([&["logout", typed], &place[..]].concat());
+        let out = format!("logged out of docker.io: {}: auths \"{key}\"\n", file.display());
+        assert_eq!((ran.code, ran.stdout, ran.stderr.as_str()), (Some(0), out, ""), "{typed}");
+    }
+    let cases = [
+        ("https://ghcr.io", "host \"https://ghcr.io\": a host has no scheme (at byte 5); did you mean \"ghcr.io\"?"),
+        ("https://ghcr.io/", "host \"https://ghcr.io\": a host has no scheme (at byte 5); did you mean \"ghcr.io\"?"),
+        (key, "host \"https://index.docker.io/v1\": a host has no scheme (at byte 5)"),
+    ];
+    for (typed, error) in cases {
+        scene.refuses(["logout", typed]).is(2, error, "");
+    }
+}
+
 /// Keys of repositories are as podman keeps them; they go on answering for theirs, and can be forgotten too.
 #[test]
 fn who_logs_out_is_told_of_the_repositories_that_still_know_him() {

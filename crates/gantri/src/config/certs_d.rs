@@ -70,8 +70,9 @@ impl Certificates {
 fn pem(path: &Path) -> Result<Pem> {
     let missing = || Error::new(ErrorKind::Config, format!("read {}: no such file", path.display()));
     let hint = "put it there, or name another in the configuration; `gantri explain` says who names it";
-    let bytes = document::bytes(path)?.ok_or_else(|| missing().with_hint(hint))?;
-    Ok(Pem::new(path.display().to_string(), bytes.to_vec()))
+    let mut bytes = document::bytes(path)?.ok_or_else(|| missing().with_hint(hint))?;
+    // The memory itself, which it wipes, and no copy that nobody does.
+    Ok(Pem::new(path.display().to_string(), std::mem::take(&mut *bytes)))
 }
 
 /// What the first of these directories that has one for the host says.

@@ -75,13 +75,20 @@ impl<T: Hash> Hash for Told<T> {
     }
 }
 
-/// The text of a file; `None` if there is no such file.
+/// The text of a file, which may hold secrets and is wiped when it is dropped; `None` if there is no such file.
 ///
 /// # Errors
 /// `Config`, naming the file, if it can't be read or is larger than such files are.
-pub(super) fn read(path: &Path) -> Result<Option<String>> {
-    let not_text = |_| Error::new(ErrorKind::Config, format!("read {}: not text", path.display()));
-    bytes(path)?.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(not_text)).transpose()
+pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>> {
+    let Some(mut bytes) = bytes(path)? else { return Ok(None) };
+    // The same memory: a copy would stay behind when this is wiped.
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err(Error::new(ErrorKind::Config, format!("read {}: not text", path.display())))
+        }
+    }
 }
 
 /// The bytes of a file; `None` if there is no such file.

@@ -27,7 +27,9 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Option<Zeroizing<Vec<u8>>>>
         let what = format!("read {}: not a regular file", path.display());
         return Err(Error::new(ErrorKind::Config, what));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
+    // With room for all of it from the start: a buffer that grows leaves what it held behind, and nobody wipes that.
+    let size = file.metadata().map_err(unread)?.len().min(most).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default()));
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(unread)?;
     Ok(Some(bytes))
 }

@@ -46,12 +46,14 @@ pub struct UnpackedArtifact {
 }
 
 /// Fetches an artifact and writes its files into `dir`, which must be empty or not be there; its parent directory must be
-/// there. Layers without a title are left out, and so is the config.
+/// there. Layers without a title are left out where others have one, and so is the config.
 ///
 /// # Errors
 /// `Conflict` if something is in the way at `dir`; `LayerInvalid` for a title that is no plain relative path, or two that
-/// are in each other's way; `Unsupported` if it is an index, or no manifest of layers; `DigestMismatch`, `SizeMismatch`;
-/// those of [`Unpack`](crate::Unpack) for directories; whatever the registry says.
+/// are in each other's way; `Unsupported` if it is an index, no manifest of layers, or one of layers of which none has a
+/// title (an image, a signature), but for the empty one; `LimitExceeded` for `layers`; `DigestMismatch`, `SizeMismatch`;
+/// those of [`Unpack`](crate::Unpack) for directories; `Config` for a bound that
+/// [can't be kept](gantri_core::Limits::check); whatever the registry says.
 ///
 /// # Cancel safety
 /// Atomic: `dir` appears complete, or not at all.
@@ -76,8 +78,7 @@ pub async fn unpack_artifact(
     }
     let files = named(&image.layers, options.limits.unpack_path)?;
     if files.is_empty() && image.layers.iter().any(|layer| layer.media_type != MediaType::OCI_EMPTY) {
-        let what = format!("manifest {}: its layers have no file names", raw.digest());
-        return Err(Error::new(ErrorKind::Unsupported, what).with_hint("an image is unpacked, not fetched: use unpack"));
+        return Err(without_names(raw.digest(), &image.config.media_type));
     }
     let staging = blocking(move || Staging::create(target)).await?;
     let job = Job { place, options, root: staging.path() };
@@ -96,6 +97,18 @@ pub async fn unpack_artifact(
         artifact_type: image.artifact_type,
         files: files.into_keys().collect(),
     })
+}
+
+/// Layers are no files: what they are instead, the config says as far as it can be said.
+fn without_names(manifest: &Digest, config: &MediaType) -> Error {
+    let is_image = [MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG].contains(config);
+    let hint = if is_image {
+        "an image is unpacked, not fetched: `gantri unpack`"
+    } else {
+        "`gantri manifest` shows its blobs by their digests, `gantri blob` fetches one"
+    };
+    let what = format!("manifest {manifest}: its layers have no file names");
+    Error::new(ErrorKind::Unsupported, what).with_hint(hint)
 }
 
 struct Job<'a> {

@@ -182,13 +182,14 @@ pub async fn plan(items: &[CopyItem], options: &CopyOptions) -> Result<Plan> {
 }
 
 async fn run(items: &[CopyItem], options: &CopyOptions, mode: Mode) -> Result<Vec<(Copied, Vec<crate::plan::Step>)>> {
-    let job = Job::new(options, mode)?;
+    options.limits.check()?;
+    let job = Job::new(options, mode);
     let trips = items.iter().map(|item| Trip::new(&job, item).run());
     stream::iter(trips).buffered(options.limits.concurrent_requests).try_collect().await
 }
 
-/// One image whose manifest is at hand.
+/// One image whose manifest is at hand; the limits have been checked.
 pub(crate) async fn bring(item: &CopyItem, manifest: RawManifest, options: &CopyOptions) -> Result<Copied> {
-    let job = Job::new(options, Mode::Write)?;
+    let job = Job::new(options, Mode::Write);
     Box::pin(Trip::new(&job, item).with_root(manifest)).await
 }

@@ -35,10 +35,11 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(options: &'a CopyOptions, mode: Mode) -> Result<Self> {
-        let transfers = Transfers::new(options.limits.clone(), options.observer.clone(), mode)?;
+    /// The limits are those of a job that has checked them.
+    pub(super) fn new(options: &'a CopyOptions, mode: Mode) -> Self {
+        let transfers = Transfers::new(options.limits.clone(), options.observer.clone(), mode);
         let leaves = Semaphore::new(options.limits.concurrent_requests.min(Semaphore::MAX_PERMITS));
-        Ok(Self { options, transfers, manifests: Flights::default(), leaves })
+        Self { options, transfers, manifests: Flights::default(), leaves }
     }
 }
 
@@ -108,6 +109,7 @@ impl<'a> Trip<'a> {
             Platforms::All => try_join(root, self.tagged().map(Ok)).await?,
             Platforms::Only(_) => (root.await?, self.tagged().await),
         };
+        // On the heap: it is most of what a copy holds while it waits, and many copies wait on one stack.
         self.travel(root, &tagged?).boxed().await
     }
 

@@ -18,8 +18,9 @@ const MAGIC: usize = 4;
 /// Gzip may have several members, zstd several frames; anything else behind them is an error (T7).
 ///
 /// # Errors
-/// `InvalidData` if the first bytes are of another format than `compression`. The reader fails with `InvalidData` or
-/// `UnexpectedEof` for bytes that are broken or cut off, and if a zstd window is larger than `limits.zstd_window` (T8).
+/// `InvalidData` if the first bytes are of another format than `compression`; `InvalidInput` if `limits.zstd_window` is
+/// nothing. The reader fails with `InvalidData` or `UnexpectedEof` for bytes that are broken or cut off, and if a zstd window
+/// is larger than `limits.zstd_window` (T8).
 pub(crate) fn decoder<'a>(
     compression: Compression,
     mut compressed: impl Read + Send + 'a,
@@ -39,7 +40,11 @@ pub(crate) fn decoder<'a>(
 
 fn zstd_decoder<R: BufRead>(compressed: R, window: u64) -> io::Result<zstd::Decoder<'static, R>> {
     let mut decoder = zstd::Decoder::with_buffer(compressed)?;
-    decoder.window_log_max(window.checked_ilog2().unwrap_or_default())?;
+    // To zstd no bound means one of its own choosing.
+    let Some(log) = window.checked_ilog2() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "limit zstd_window = 0: no window is so small"));
+    };
+    decoder.window_log_max(log)?;
     Ok(decoder)
 }
 

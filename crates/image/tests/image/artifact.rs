@@ -224,3 +224,26 @@ async fn a_tag_is_another_name_for_the_same_bytes() {
         }
     }
 }
+
+/// A chart's and a signature's layers have no titles either; only an image can be unpacked.
+#[tokio::test]
+async fn layers_without_titles_are_no_files_and_only_an_image_is_said_to_be_one() {
+    let blobs = "`gantri manifest` shows its blobs by their digests, `gantri blob` fetches one";
+    let unpack = "an image is unpacked, not fetched: `gantri unpack`";
+    let cases = [
+        (MediaType::OCI_CONFIG, unpack),
+        (MediaType::DOCKER_CONFIG, unpack),
+        (MediaType::from_static("application/vnd.cncf.helm.config.v1+json"), blobs),
+        (MediaType::OCI_EMPTY, blobs),
+    ];
+    for (config, hint) in cases {
+        let memory = Memory::new();
+        let layer = put_blob(&memory, MediaType::from_static("application/vnd.example.chart"), "a chart").await;
+        let config = put_blob(&memory, config, "{}").await;
+        put(&memory, &ImageManifest::new(config.clone(), vec![layer]).to_raw(), &["v1"]).await;
+        let scene = tempfile::tempdir().unwrap();
+        let error = unpacked(&memory, &scene.path().join("root")).await.unwrap_err();
+        assert_eq!((error.kind(), error.hint()), (ErrorKind::Unsupported, Some(hint)), "{config:?}");
+        assert_eq!(names(scene.path()), Vec::<String>::new());
+    }
+}

@@ -199,18 +199,23 @@ impl Credentials for Helper {
 const P0: &str = "Basic bWU6cDA=";
 const P1: &str = "Basic bWU6cDE=";
 
+/// A token server that takes the first password for the first request alone, and the second one ever after.
+fn renewing() -> Arc<Script> {
+    Script::new(|seen, before| match (is_token(seen), seen.authorization()) {
+        (true, Some(P0)) if before < 3 => Reply::ok(r#"{"token":"t0","expires_in":60}"#),
+        (true, Some(P1)) => token("t1"),
+        (true, _) => Reply::status(401),
+        (false, Some("Bearer t0")) if before < 3 => manifest(),
+        (false, Some("Bearer t1")) => manifest(),
+        (false, _) => challenge("repository:a/b:pull"),
+    })
+}
+
 /// A password that a token server took an hour ago and takes no longer (GCP's) is looked up again, within the same request.
 #[tokio::test]
 async fn a_password_that_the_token_server_takes_no_longer_is_looked_up_again() {
     for stubborn in [false, true] {
-        let script = Script::new(|seen, before| match (is_token(seen), seen.authorization()) {
-            (true, Some(P0)) if before < 3 => Reply::ok(r#"{"token":"t0","expires_in":60}"#),
-            (true, Some(P1)) => token("t1"),
-            (true, _) => Reply::status(401),
-            (false, Some("Bearer t0")) if before < 3 => manifest(),
-            (false, Some("Bearer t1")) => manifest(),
-            (false, _) => challenge("repository:a/b:pull"),
-        });
+        let script = renewing();
         let helper = Arc::new(Helper { stubborn, ..Helper::default() });
         let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
         remote.manifest(&repo(), &tag("v1")).await.unwrap();
@@ -224,14 +229,7 @@ async fn a_password_that_the_token_server_takes_no_longer_is_looked_up_again() {
 /// The same for many at once, all of whom wait for the exchange that fails: the new password is sent, once, for all.
 #[tokio::test(start_paused = true)]
 async fn a_password_that_is_looked_up_again_serves_all_who_waited() {
-    let script = Script::new(|seen, before| match (is_token(seen), seen.authorization()) {
-        (true, Some(P0)) if before < 3 => Reply::ok(r#"{"token":"t0","expires_in":60}"#),
-        (true, Some(P1)) => token("t1"),
-        (true, _) => Reply::status(401),
-        (false, Some("Bearer t0")) if before < 3 => manifest(),
-        (false, Some("Bearer t1")) => manifest(),
-        (false, _) => challenge("repository:a/b:pull"),
-    });
+    let script = renewing();
     let helper = Arc::new(Helper::default());
     let remote = builder(&script).credentials(Arc::clone(&helper) as Arc<dyn Credentials>).build().unwrap();
     let (repo, v1) = (repo(), tag("v1"));

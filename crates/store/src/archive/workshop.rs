@@ -56,12 +56,19 @@ impl Workshop {
         self.inside.path()
     }
 
-    /// A new, empty file, and its name in here.
+    /// A new, empty file, and its name in here. Who may read and write it is who may read and write the file at the target, if
+    /// there is one: what its owner keeps to himself stays so.
     pub(super) fn file(&self) -> Result<(String, File)> {
         let name = format!("{PREFIX}{}", random_id()?);
-        let file = self.inside.create(&name)?;
         let taken = || io_error("create", &self.inside.path_of(&name), io::ErrorKind::AlreadyExists.into());
-        Ok((name.clone(), file.ok_or_else(taken)?))
+        let file = self.inside.create(&name)?.ok_or_else(taken)?;
+        let wanted = self.home.permissions_of(&self.target)?;
+        // Where modes can't be set, all files have the same one.
+        if let Some(wanted) = wanted.filter(|wanted| self.inside.permissions_of(&name).ok().flatten() != Some(*wanted))
+        {
+            self.inside.permit(&name, &file, wanted)?;
+        }
+        Ok((name, file))
     }
 
     /// Gives a file in here the name of the target, if that is free or may be replaced; whether it has it now.

@@ -103,9 +103,12 @@ impl CredentialChain {
     }
 
     /// The bounds of files and helpers.
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
+    ///
+    /// # Errors
+    /// `Config` for a bound that [can't be kept](Limits::check).
+    pub fn with_limits(self, limits: Limits) -> Result<Self> {
+        limits.check()?;
+        Ok(Self { limits, ..self })
     }
 
     /// Where a credential would be looked for, first things first. No helper is run: whether one has something, and so

@@ -97,4 +97,9 @@ fn a_zstd_window_is_bounded() {
     encoder.write_all(b"content").unwrap();
     let wide = encoder.finish().unwrap();
     assert!(decoded(Compression::Zstd, &wide).is_err());
+    // A bound of nothing is never taken for none.
+    let mut limits = Limits::default();
+    limits.zstd_window = 0;
+    let refused = decoder(Compression::Zstd, &zstd(b"content")[..], &limits).err().map(|error| error.kind());
+    assert_eq!(refused, Some(io::ErrorKind::InvalidInput));
 }

@@ -57,9 +57,10 @@ async fn every_step_that_is_refused_says_why() {
         assert!(is_over_quota(&error), "{step}: {error:?}");
         for (monolithic_put, passes) in [(1 << 20, step == "PATCH"), (0, false)] {
             let script = refusing(step, over_quota);
-            match whole(&script, monolithic_put).await {
-                Ok(()) => assert!(passes, "{step} {monolithic_put}: {:?}", script.lines()),
-                Err(error) => assert!(is_over_quota(&error), "{step} {monolithic_put}: {error:?}"),
+            let outcome = whole(&script, monolithic_put).await;
+            assert_eq!(outcome.is_ok(), passes, "{step} {monolithic_put}: {outcome:?} {:?}", script.lines());
+            if let Err(error) = outcome {
+                assert!(is_over_quota(&error), "{step} {monolithic_put}: {error:?}");
             }
         }
     }

@@ -46,9 +46,21 @@ async fn a_helper_that_hangs_is_an_error_in_time() {
     limits.credential_helper = Duration::from_millis(100);
     for script in ["sleep 20", "exec sleep 20", "exec sleep 20 >&-", "cat; exec sleep 20"] {
         let home = home();
-        let chain = home.chain(&[("SCRIPTED", script)]).with_limits(limits.clone());
+        let chain = home.chain(&[("SCRIPTED", script)]).with_limits(limits.clone()).unwrap();
         assert_eq!(failed(&home, &chain).await, "no answer within 100ms (limit credential_helper)", "{script}");
     }
+}
+
+/// With no time at all every helper would fail, whatever it has.
+#[test]
+fn a_bound_that_leaves_helpers_no_time_is_refused() {
+    let mut limits = Limits::default();
+    limits.credential_helper = Duration::ZERO;
+    let error = home().chain(&[]).with_limits(limits).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::Config, "limit credential_helper = 0: some time is needed")
+    );
 }
 
 /// What is said about the helper of `ghcr.io`.
