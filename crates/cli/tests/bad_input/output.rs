@@ -74,7 +74,9 @@ fn a_registry_s_message_is_shown_escaped() {
     let body = format!(r#"{{"errors":[{{"code":"DENIED{HOSTILE}","message":"{HOSTILE}","detail":"{HOSTILE}"}}]}}"#);
     let server = ScriptedServer::start(move |_| Reply::new(403).body(Body::Whole(body.clone().into())));
     let forged = " [2J ]0;owned  ]52;c;cm0=  31m\\u{202e}  error: forged";
-    let error = format!("manifest HOST/app:v1: {forged} (403 DENIED{forged})");
+    // Words are one space apart; a code stands as it came.
+    let message = "[2J ]0;owned ]52;c;cm0= 31m\\u{202e} error: forged";
+    let error = format!("manifest HOST/app:v1: {message} (403 DENIED{forged})");
     scene().refuses(["manifest", &format!("{}/app:v1", server.host())]).is(4, &error, "");
 }
 
