@@ -37,16 +37,21 @@ fn a_registry_that_refuses_the_credentials_says_so() {
     refused(&scene, &server, "wrong password (401 UNAUTHORIZED)", "gantri login HOST");
 }
 
-#[test]
-fn a_token_server_that_refuses_is_named() {
-    let server = ScriptedServer::start(|request| {
+/// A registry that wants tokens, and what its token server answers.
+fn with_token_server(answer: fn() -> Reply) -> ScriptedServer {
+    ScriptedServer::start(move |request| {
         let host = request.header("host").unwrap_or_default();
         if request.target.starts_with("/token") {
-            return refusal(401, "UNAUTHORIZED", "no such user");
+            return answer();
         }
         let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"x\"");
         refusal(401, "UNAUTHORIZED", "authentication required").header("www-authenticate", challenge)
-    });
+    })
+}
+
+#[test]
+fn a_token_server_that_refuses_is_named() {
+    let server = with_token_server(|| refusal(401, "UNAUTHORIZED", "no such user"));
     refused(
         &scene(),
         &server,
@@ -58,14 +63,7 @@ fn a_token_server_that_refuses_is_named() {
 /// Who is to wait is told that, and not to log in.
 #[test]
 fn a_token_server_that_asks_to_wait_is_not_logged_in_to() {
-    let server = ScriptedServer::start(|request| {
-        let host = request.header("host").unwrap_or_default();
-        if request.target.starts_with("/token") {
-            return Reply::new(499).header("retry-after", "3600");
-        }
-        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"x\"");
-        refusal(401, "UNAUTHORIZED", "authentication required").header("www-authenticate", challenge)
-    });
+    let server = with_token_server(|| Reply::new(499).header("retry-after", "3600"));
     refused(
         &scene(),
         &server,

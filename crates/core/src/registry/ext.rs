@@ -61,9 +61,9 @@ pub fn body_of(source: Arc<dyn Pull>, repo: RepositoryName, digest: Digest) -> B
 /// that turns out to be elsewhere and the body can be opened again. An upload that comes to nothing is cancelled.
 ///
 /// # Errors
-/// `SizeMismatch`, `DigestMismatch`: the body is not what the descriptor says. Those of [`BlobUpload::write`] and
-/// [`BlobUpload::commit`], and of the body. The limits are those of a job that [has checked](Limits::check) them; they are
-/// not checked again for each blob.
+/// `SizeMismatch`, `DigestMismatch`: the body is not what the descriptor says; `Config` for a bound that [can't be
+/// kept](Limits::check). Those of [`BlobUpload::write`] and
+/// [`BlobUpload::commit`], and of the body.
 ///
 /// # Cancel safety
 /// Dropping it leaves a session that the registry forgets in time; the blob is not there.
@@ -98,8 +98,8 @@ async fn pour(upload: &mut dyn BlobUpload, blob: &Descriptor, body: &mut BlobBod
     if offset > 0 && offset == blob.size {
         return Ok(());
     }
-    // Whoever takes limits has checked them, once for all blobs; a chunk of nothing would never come to an end here.
-    let limit = usize::try_from(limits.chunk).unwrap_or(usize::MAX).max(1);
+    limits.check()?;
+    let limit = usize::try_from(limits.chunk).unwrap_or(usize::MAX);
     let mut chunks = body.open_to_send(blob, offset)?;
     let mut gathered = BytesMut::new();
     while let Some(mut chunk) = chunks.try_next().await? {
@@ -218,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_goes_into_an_open_upload_chunk_by_chunk() {
-        for chunk in [0, 1, 3, 10, 11] {
+        for chunk in [1, 3, 10, 11] {
             for body in [BlobBody::bytes("0123456789"), once("0123456789")] {
                 let (outcome, told, stored) = sent(body, chunk, 11).await;
                 assert!(outcome.is_ok() && stored && told.is_empty(), "{chunk}: {outcome:?}");

@@ -125,7 +125,9 @@ fn credentials_in(text: &str) -> Option<Error> {
     is_user.then(|| {
         let host = display_untrusted(behind.split('/').next().unwrap_or_default());
         let what = format!("reference \"{}\": a reference carries no user and password", display_place(place));
-        Error::new(ErrorKind::NameInvalid, what).with_hint(format!("gantri login {host}"))
+        // A digest that was typed wrong looks much the same.
+        let digest = if behind.contains('/') { "" } else { "; a digest is written @sha256:.. or @sha512:.." };
+        Error::new(ErrorKind::NameInvalid, what).with_hint(format!("gantri login {host}{digest}"))
     })
 }
 
@@ -190,7 +192,9 @@ mod tests {
         ] {
             let error = text.parse::<Location>().unwrap_err();
             assert!(error.to_string().ends_with(": a reference carries no user and password"), "{error}");
-            assert!(error.hint().unwrap().starts_with("gantri login h.test"));
+            let hint = error.hint().unwrap();
+            assert!(hint.starts_with("gantri login h.test"));
+            assert_eq!(hint.contains("@sha256:"), !error.to_string().contains('/'), "{hint}");
             assert!(!["can", "ary"].iter().any(|part| format!("{error:?}").contains(part)), "{error:?}");
         }
         for text in ["a@sha256:x", "a:v1@sha512:x", "h.test:80/a@sha256:0"] {

@@ -93,21 +93,19 @@ impl Exchange {
     }
 
     async fn ask(&self, wish: Wish<'_>) -> Result<Token> {
-        let sent = Sent::with(authorization(wish.credential)?.as_ref());
-        let Credential::IdentityToken(identity) = wish.credential else {
-            return self.send(get(wish)?).await?.token(&sent);
-        };
+        let sent = wish.credential;
+        let Credential::IdentityToken(identity) = sent else { return self.send(get(wish)?).await?.token(sent) };
         let posted = self.send(post(wish, identity)).await?;
         match posted.status.as_u16() {
             // Servers that know only the older form: GCR's first, GitLab.
-            404 | 405 => self.send(get(wish)?).await?.token(&sent),
+            404 | 405 => self.send(get(wish)?).await?.token(sent),
             // Others that know only that (Artifactory, ACR in some roles), or an identity that is really refused: which of
             // the two, the older form tells. What was said first says more about why.
             400 | 401 => {
                 let got = self.send(get(wish)?).await?;
-                if got.status.is_success() { got.token(&sent) } else { posted.token(&sent) }
+                if got.status.is_success() { got.token(sent) } else { posted.token(sent) }
             }
-            _ => posted.token(&sent),
+            _ => posted.token(sent),
         }
     }
 
@@ -299,10 +297,10 @@ struct Answered {
 }
 
 impl Answered {
-    fn token(&self, sent: &Sent) -> Result<Token> {
+    fn token(&self, sent: &Credential) -> Result<Token> {
         let status = self.status;
         if !status.is_success() {
-            return Err(refusal(self, sent));
+            return Err(refusal(self, &Sent::with(authorization(sent)?.as_ref())));
         }
         let no_token =
             |why: &str| Error::new(ErrorKind::Protocol, format!("no token in the answer: {why}")).with_status(status);
